@@ -1,0 +1,210 @@
+//! Every setting, read from a file and the environment, checked once and turned into the values the rest works with.
+
+mod raw;
+mod secrets;
+mod sources;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::SecretString;
+use url::Url;
+use uuid::Uuid;
+
+pub use secrets::{KEY_BYTES, SealingKeys};
+pub use sources::Sources;
+
+/// All settings, checked.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where Postgres is.
+    pub database: Database,
+    /// What we listen on.
+    pub http: Http,
+    /// Microsoft Graph.
+    pub graph: Graph,
+    /// People and profiles.
+    pub directory: Directory,
+    /// XPhone Connect.
+    pub xphone: Xphone,
+    /// The keys that close what is secret in Postgres.
+    pub secrets: SealingKeys,
+    /// The admin API.
+    pub admin: Admin,
+    /// Logs.
+    pub telemetry: Telemetry,
+}
+
+/// `[database]`
+#[derive(Clone, Debug)]
+pub struct Database {
+    /// `postgres://...`; `None`: the demo and the tests start one of their own.
+    pub url: Option<SecretString>,
+    /// Connections kept, at most.
+    pub connections_max: u32,
+}
+
+/// `[http]`
+#[derive(Clone, Debug)]
+pub struct Http {
+    /// Faces the internet.
+    pub public_listen: SocketAddr,
+    /// Stays inside.
+    pub admin_listen: SocketAddr,
+    /// How Graph reaches the public listener; ends without a slash. Needed only with push.
+    pub public_url: Option<Url>,
+}
+
+/// `[graph]`
+#[derive(Clone, Debug)]
+pub struct Graph {
+    /// Which Microsoft cloud.
+    pub cloud: Cloud,
+    /// Graph's address, without `/v1.0`.
+    pub base_url: Url,
+    /// Entra ID's address, without the tenant.
+    pub login_url: Url,
+    /// The Entra ID tenant.
+    pub tenant_id: Uuid,
+    /// The app registration, also our presence session's id.
+    pub client_id: Uuid,
+    /// How we prove to be that app.
+    pub credential: Credential,
+    /// Whether we subscribe to change notifications.
+    pub push: bool,
+    /// Everybody's presence is read once in this time.
+    pub sweep: Duration,
+    /// Requests in any 30 seconds, at most.
+    pub requests_per_30_seconds_max: u32,
+    /// How long after a clear a notification of our own value is an echo.
+    pub notification_grace: Duration,
+    /// How long after a clear a read of our own value is an echo.
+    pub read_grace: Duration,
+    /// How long a presence session lives unless renewed.
+    pub session: Duration,
+}
+
+/// A Microsoft cloud: where it is, and whether it notifies of presence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cloud {
+    /// The worldwide cloud, GCC included.
+    Global,
+    /// GCC High.
+    UsGovL4,
+    /// The Department of Defense.
+    UsGovL5,
+}
+
+/// How the app registration proves who it is.
+#[derive(Clone, Debug)]
+pub enum Credential {
+    /// A shared secret.
+    Secret(SecretString),
+    /// A certificate and its private key, both PEM.
+    Certificate {
+        /// The certificate, PEM.
+        certificate: String,
+        /// Its private key, PEM.
+        key: SecretString,
+    },
+    /// A file with a token of a trusted issuer; read anew at each use, since it changes.
+    FederatedTokenFile(PathBuf),
+}
+
+/// `[directory]`
+#[derive(Clone, Debug)]
+pub struct Directory {
+    /// How often people and profiles are read again.
+    pub refresh: Duration,
+}
+
+/// `[xphone]`
+#[derive(Clone, Debug)]
+pub struct Xphone {
+    /// The server's web API, without a trailing slash.
+    pub base_url: Url,
+    /// The account we log in with.
+    pub account_name: String,
+    /// Its password.
+    pub password: SecretString,
+    /// Says in XPhone who made a presence.
+    pub origin: String,
+}
+
+/// `[admin]`
+#[derive(Clone, Debug)]
+pub struct Admin {
+    /// An admin token valid while set.
+    pub bootstrap_token: Option<SecretString>,
+}
+
+/// `[telemetry]`
+#[derive(Clone, Debug)]
+pub struct Telemetry {
+    /// How log lines look.
+    pub log_format: LogFormat,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Text,
+}
+
+impl Cloud {
+    /// Entra ID's address in this cloud.
+    #[must_use]
+    pub fn login_url(self) -> &'static str {
+        match self {
+            Self::Global => "https://login.microsoftonline.com",
+            Self::UsGovL4 | Self::UsGovL5 => "https://login.microsoftonline.us",
+        }
+    }
+
+    /// Graph's address in this cloud.
+    #[must_use]
+    pub fn base_url(self) -> &'static str {
+        match self {
+            Self::Global => "https://graph.microsoft.com",
+            Self::UsGovL4 => "https://graph.microsoft.us",
+            Self::UsGovL5 => "https://dod-graph.microsoft.us",
+        }
+    }
+
+    /// Whether presence subscriptions exist in this cloud.
+    #[must_use]
+    pub fn has_push(self) -> bool {
+        self == Self::Global
+    }
+
+    /// The issuers that a token of `tenant` may name, version 1 and version 2, wherever `login_url` may point.
+    #[must_use]
+    pub fn issuers(self, tenant: Uuid) -> [String; 2] {
+        [format!("https://sts.windows.net/{tenant}/"), format!("{}/{tenant}/v2.0", self.login_url())]
+    }
+}
+
+/// What is wrong with the settings: each line names a setting, what it got and what it may be.
+#[derive(Debug, thiserror::Error)]
+#[error("the settings cannot be used:\n{}", .0.iter().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n"))]
+pub struct ConfigError(pub Vec<String>);
+
+impl ConfigError {
+    fn one(line: impl Into<String>) -> Self {
+        Self(vec![line.into()])
+    }
+}
+
+impl Config {
+    /// Reads and checks the settings.
+    ///
+    /// # Errors
+    /// A setting is unknown, missing or has a value it may not have; every such setting is named, no secret is quoted.
+    pub fn load(sources: &Sources) -> Result<Self, ConfigError> {
+        raw::check(sources.read()?)
+    }
+}

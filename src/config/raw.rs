@@ -1,0 +1,326 @@
+//! The settings as text says them, and their check.
+
+use std::fmt::Display;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use url::{Host, Url};
+use uuid::Uuid;
+
+use super::{
+    Admin, Cloud, Config, ConfigError, Credential, Database, Directory, Graph, Http, LogFormat, SealingKeys, Telemetry, Xphone,
+};
+
+const SESSION_MINUTES: std::ops::RangeInclusive<u64> = 5..=240;
+const BOOTSTRAP_TOKEN_CHARACTERS_MIN: usize = 32;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Raw {
+    database: RawDatabase,
+    http: RawHttp,
+    graph: RawGraph,
+    directory: RawDirectory,
+    xphone: RawXphone,
+    secrets: RawSecrets,
+    #[serde(default)]
+    admin: RawAdmin,
+    telemetry: RawTelemetry,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawDatabase {
+    url: Option<SecretString>,
+    connections_max: u32,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawHttp {
+    public_listen: String,
+    admin_listen: String,
+    public_url: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawGraph {
+    cloud: String,
+    base_url: Option<String>,
+    login_url: Option<String>,
+    tenant_id: Option<String>,
+    client_id: Option<String>,
+    client_secret: Option<SecretString>,
+    client_certificate_file: Option<PathBuf>,
+    client_key_file: Option<PathBuf>,
+    federated_token_file: Option<PathBuf>,
+    push: bool,
+    sweep_seconds: u64,
+    requests_per_30_seconds_max: u32,
+    notification_grace_seconds: u64,
+    read_grace_seconds: u64,
+    session_minutes: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawDirectory {
+    refresh_seconds: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawXphone {
+    base_url: Option<String>,
+    account_name: Option<String>,
+    password: Option<SecretString>,
+    origin: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawSecrets {
+    key: Option<SecretString>,
+    previous_keys: SecretString,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawAdmin {
+    bootstrap_token: Option<SecretString>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawTelemetry {
+    log_format: String,
+}
+
+/// Collects what is wrong, so that an operator mends everything in one go.
+#[derive(Default)]
+struct Complaints(Vec<String>);
+
+impl Complaints {
+    fn add(&mut self, key: &str, got: impl Display, may_be: &str) {
+        self.0.push(format!("{key} is {got}; it must be {may_be} ({})", variable(key)));
+    }
+
+    fn missing(&mut self, key: &str, may_be: &str) {
+        self.add(key, "not set", may_be);
+    }
+
+    fn required<T>(&mut self, key: &str, value: Option<T>, may_be: &str) -> Option<T> {
+        if value.is_none() {
+            self.missing(key, may_be);
+        }
+        value
+    }
+
+    fn parsed<T: std::str::FromStr>(&mut self, key: &str, text: &str, may_be: &str) -> Option<T> {
+        let value = text.parse().ok();
+        if value.is_none() {
+            self.add(key, format_args!("{text:?}"), may_be);
+        }
+        value
+    }
+
+    fn guid(&mut self, key: &str, text: Option<&str>) -> Option<Uuid> {
+        let text = self.required(key, text, "a GUID")?;
+        self.parsed(key, text, "a GUID")
+    }
+
+    fn at_least_one(&mut self, key: &str, value: u64) {
+        if value == 0 {
+            self.add(key, "0", "at least 1");
+        }
+    }
+
+    /// An address with https, or http to this very machine; without a trailing slash.
+    fn address(&mut self, key: &str, text: &str) -> Option<Url> {
+        const MAY_BE: &str = "an https address (http only to loopback) without query, user or fragment";
+        let url = self.parsed::<Url>(key, text.trim_end_matches('/'), MAY_BE)?;
+        let plain = url.query().is_none() && url.fragment().is_none() && url.username().is_empty() && url.password().is_none();
+        if plain && (url.scheme() == "https" || url.scheme() == "http" && is_loopback(&url)) {
+            return Some(url);
+        }
+        self.add(key, "an address of another form", MAY_BE);
+        None
+    }
+}
+
+fn variable(key: &str) -> String {
+    format!("GATEWAY__{}", key.replace('.', "__").to_uppercase())
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
+    }
+}
+
+pub(super) fn check(raw: Raw) -> Result<Config, ConfigError> {
+    let mut complaints = Complaints::default();
+    let database = database(raw.database, &mut complaints);
+    let graph = graph(raw.graph, &mut complaints);
+    let push = graph.as_ref().is_some_and(|graph| graph.push);
+    let http = http(raw.http, push, &mut complaints);
+    complaints.at_least_one("directory.refresh_seconds", raw.directory.refresh_seconds);
+    let directory = Directory { refresh: Duration::from_secs(raw.directory.refresh_seconds) };
+    let xphone = xphone(raw.xphone, &mut complaints);
+    let secrets = secrets(&raw.secrets, &mut complaints);
+    let admin = admin(raw.admin, &mut complaints);
+    let telemetry = telemetry(&raw.telemetry, &mut complaints);
+    match (database, http, graph, xphone, secrets, telemetry) {
+        (Some(database), Some(http), Some(graph), Some(xphone), Some(secrets), Some(telemetry)) if complaints.0.is_empty() => {
+            Ok(Config { database, http, graph, directory, xphone, secrets, admin, telemetry })
+        }
+        _ => Err(ConfigError(complaints.0)),
+    }
+}
+
+fn database(raw: RawDatabase, complaints: &mut Complaints) -> Option<Database> {
+    complaints.at_least_one("database.connections_max", raw.connections_max.into());
+    let fits = raw.url.as_ref().is_none_or(|url| {
+        let url = url.expose_secret();
+        url.starts_with("postgres://") || url.starts_with("postgresql://")
+    });
+    if !fits {
+        complaints.add("database.url", "an address of another kind", "postgres://user:password@host/database");
+        return None;
+    }
+    Some(Database { url: raw.url, connections_max: raw.connections_max })
+}
+
+fn http(raw: RawHttp, push: bool, complaints: &mut Complaints) -> Option<Http> {
+    const LISTEN: &str = "an address and a port such as 127.0.0.1:8081";
+    let public_listen = complaints.parsed::<SocketAddr>("http.public_listen", &raw.public_listen, LISTEN);
+    let admin_listen = complaints.parsed::<SocketAddr>("http.admin_listen", &raw.admin_listen, LISTEN);
+    let public_url = raw.public_url.and_then(|text| complaints.address("http.public_url", &text));
+    if push && public_url.is_none() {
+        complaints.missing("http.public_url", "the https address under which Graph reaches us, or graph.push must be false");
+    }
+    Some(Http { public_listen: public_listen?, admin_listen: admin_listen?, public_url })
+}
+
+fn graph(raw: RawGraph, complaints: &mut Complaints) -> Option<Graph> {
+    let cloud = match raw.cloud.as_str() {
+        "global" => Some(Cloud::Global),
+        "us-gov-l4" => Some(Cloud::UsGovL4),
+        "us-gov-l5" => Some(Cloud::UsGovL5),
+        other => {
+            complaints.add("graph.cloud", format_args!("{other:?}"), "global, us-gov-l4 or us-gov-l5");
+            None
+        }
+    };
+    let addresses = cloud.unwrap_or(Cloud::Global);
+    let base_url = complaints.address("graph.base_url", raw.base_url.as_deref().unwrap_or(addresses.base_url()));
+    let login_url = complaints.address("graph.login_url", raw.login_url.as_deref().unwrap_or(addresses.login_url()));
+    let tenant_id = complaints.guid("graph.tenant_id", raw.tenant_id.as_deref());
+    let client_id = complaints.guid("graph.client_id", raw.client_id.as_deref());
+    complaints.at_least_one("graph.sweep_seconds", raw.sweep_seconds);
+    complaints.at_least_one("graph.requests_per_30_seconds_max", raw.requests_per_30_seconds_max.into());
+    if !SESSION_MINUTES.contains(&raw.session_minutes) {
+        complaints.add("graph.session_minutes", raw.session_minutes, "5 to 240");
+    }
+    let push = raw.push && cloud.is_none_or(Cloud::has_push);
+    let (sweep, session) = (Duration::from_secs(raw.sweep_seconds), Duration::from_secs(raw.session_minutes * 60));
+    let requests_per_30_seconds_max = raw.requests_per_30_seconds_max;
+    let notification_grace = Duration::from_secs(raw.notification_grace_seconds);
+    let read_grace = Duration::from_secs(raw.read_grace_seconds);
+    let credential = credential(raw, complaints);
+    Some(Graph {
+        cloud: cloud?,
+        base_url: base_url?,
+        login_url: login_url?,
+        tenant_id: tenant_id?,
+        client_id: client_id?,
+        credential: credential?,
+        push,
+        sweep,
+        requests_per_30_seconds_max,
+        notification_grace,
+        read_grace,
+        session,
+    })
+}
+
+fn credential(raw: RawGraph, complaints: &mut Complaints) -> Option<Credential> {
+    const MAY_BE: &str = "exactly one of client_secret, client_certificate_file with client_key_file, federated_token_file";
+    match (raw.client_secret, raw.client_certificate_file, raw.client_key_file, raw.federated_token_file) {
+        (Some(secret), None, None, None) => Some(Credential::Secret(secret)),
+        (None, Some(certificate), Some(key), None) => {
+            let certificate = read("graph.client_certificate_file", &certificate, complaints);
+            let key = read("graph.client_key_file", &key, complaints).map(SecretString::from);
+            Some(Credential::Certificate { certificate: certificate?, key: key? })
+        }
+        (None, None, None, Some(file)) => Some(Credential::FederatedTokenFile(file)),
+        (None, None, None, None) => {
+            complaints.missing("graph.client_secret", MAY_BE);
+            None
+        }
+        _ => {
+            complaints.add("graph.client_secret", "one of several credentials, or half of one", MAY_BE);
+            None
+        }
+    }
+}
+
+fn read(key: &str, file: &PathBuf, complaints: &mut Complaints) -> Option<String> {
+    match std::fs::read_to_string(file) {
+        Ok(text) => Some(text),
+        Err(error) => {
+            complaints.add(key, format_args!("{} ({error})", file.display()), "a PEM file that can be read");
+            None
+        }
+    }
+}
+
+fn xphone(raw: RawXphone, complaints: &mut Complaints) -> Option<Xphone> {
+    let base_url = complaints.required("xphone.base_url", raw.base_url, "the address of XPhone's web API");
+    let base_url = base_url.and_then(|text| complaints.address("xphone.base_url", &text));
+    let account_name = complaints.required("xphone.account_name", raw.account_name, "the account the gateway logs in with");
+    let password = complaints.required("xphone.password", raw.password, "that account's password");
+    if raw.origin.is_empty() {
+        complaints.add("xphone.origin", "empty", "a short name such as MSTeams");
+    }
+    Some(Xphone { base_url: base_url?, account_name: account_name?, password: password?, origin: raw.origin })
+}
+
+fn secrets(raw: &RawSecrets, complaints: &mut Complaints) -> Option<SealingKeys> {
+    const MAY_BE: &str = "32 bytes of base64; make them with: openssl rand -base64 32";
+    let key = complaints.required("secrets.key", raw.key.as_ref(), MAY_BE)?;
+    match SealingKeys::parse(key.expose_secret(), raw.previous_keys.expose_secret()) {
+        Ok(keys) => Some(keys),
+        Err(setting) => {
+            complaints.add(setting, "something else", MAY_BE);
+            None
+        }
+    }
+}
+
+fn admin(raw: RawAdmin, complaints: &mut Complaints) -> Admin {
+    let short = |token: &SecretString| token.expose_secret().chars().count() < BOOTSTRAP_TOKEN_CHARACTERS_MIN;
+    if raw.bootstrap_token.as_ref().is_some_and(short) {
+        complaints.add("admin.bootstrap_token", "shorter", "at least 32 characters");
+    }
+    Admin { bootstrap_token: raw.bootstrap_token }
+}
+
+fn telemetry(raw: &RawTelemetry, complaints: &mut Complaints) -> Option<Telemetry> {
+    let log_format = match raw.log_format.as_str() {
+        "json" => LogFormat::Json,
+        "text" => LogFormat::Text,
+        other => {
+            complaints.add("telemetry.log_format", format_args!("{other:?}"), "json or text");
+            return None;
+        }
+    };
+    Some(Telemetry { log_format })
+}

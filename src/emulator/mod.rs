@@ -1,0 +1,3 @@
+//! Microsoft Graph and XPhone Connect over real HTTP, for the demo and the tests; they share no code with the gateway.
+
+pub mod clock;

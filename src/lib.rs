@@ -1,0 +1,32 @@
+//! Keeps presence in step between Microsoft Teams and XPhone Connect; this page is the map, in reading order.
+//!
+//! The gateway is a reconciler: whatever happens is recorded as a fact and wakes the reconciler; one pure function decides; one
+//! outbox carries the decision out. `ARCHITECTURE.md` tells the whole story.
+
+/// What is true and what to do about it: values and pure functions, without I/O and without a clock.
+pub mod domain;
+
+/// Time as an argument.
+pub mod clock;
+
+/// Every setting, read from a file and the environment, checked once.
+pub mod config;
+
+/// Postgres, the only place with SQL.
+pub mod store;
+
+/// Microsoft Graph as a protocol.
+pub mod graph;
+
+/// XPhone Connect as a protocol.
+pub mod xphone;
+
+/// Everything that calls us.
+pub mod http;
+
+/// Everything that runs by itself.
+pub mod tasks;
+
+/// Microsoft Graph and XPhone Connect over real HTTP, for the demo and the tests.
+#[cfg(feature = "emulator")]
+pub mod emulator;

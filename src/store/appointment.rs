@@ -1,0 +1,116 @@
+//! What we recorded as shown in XPhone beside what is there: the two sides of a comparison, and what it found.
+
+use jiff::Timestamp;
+use jiff_sqlx::ToSqlx;
+use uuid::Uuid;
+
+use super::decision::look_columns;
+use super::{Store, StoreError, times};
+use crate::domain::ids::UserGuid;
+use crate::domain::presence::Presence;
+use crate::domain::slot::{Appointment, Sighting, SlotName};
+
+/// An appointment found in XPhone that nothing is recorded about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// Whose.
+    pub user: UserGuid,
+    /// What it says.
+    pub appointment: Appointment,
+    /// Where it stands on the ladder, as far as its look tells.
+    pub presence: Presence,
+    /// When it began.
+    pub start: Timestamp,
+    /// When it ends by itself.
+    pub end: Timestamp,
+}
+
+impl Store {
+    /// Users whose recorded appointment had certainly reached XPhone before `before`, and of whom nothing is on its way.
+    ///
+    /// # Errors
+    /// Postgres cannot be asked.
+    pub async fn settled_appointments(&self, before: Timestamp) -> Result<Vec<UserGuid>, StoreError> {
+        let users = sqlx::query_scalar!(
+            "select s.user_guid from slot s
+             where s.name = $1 and s.state = 'shown' and s.reached_at < $2 and s.until > $2 and s.sighting = 'as_set'
+                 and not exists (select from outbox o where o.user_guid = s.user_guid and o.slot = s.name)",
+            SlotName::XphoneAppointment.label(),
+            before.to_sqlx(),
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(users.into_iter().map(UserGuid).collect())
+    }
+
+    /// Records what became of appointments that should have been there at `before`, and wakes their users; what was set again
+    /// since is left alone.
+    ///
+    /// # Errors
+    /// Postgres could not.
+    pub async fn record_sighting(
+        &self,
+        users: &[UserGuid],
+        sighting: Sighting,
+        before: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let users: Vec<Uuid> = users.iter().map(|user| user.0).collect();
+        sqlx::query!(
+            "with woken as (
+                 update user_state set revisit_at = least(revisit_at, $3) where user_guid = any($1) returning user_guid
+             )
+             update slot s set sighting = $2 from woken w
+             where s.user_guid = w.user_guid and s.name = $4 and s.state = 'shown' and s.reached_at < $5
+                 and not exists (select from outbox o where o.user_guid = s.user_guid and o.slot = s.name)",
+            &users,
+            sighting.label(),
+            now.to_sqlx(),
+            SlotName::XphoneAppointment.label(),
+            before.to_sqlx(),
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Adopts appointments that are there but not recorded, where nothing is on its way, and wakes their users: the reconciler
+    /// keeps what still has a cause and takes the rest away.
+    ///
+    /// # Errors
+    /// Postgres could not.
+    pub async fn adopt(&self, found: &[Found], now: Timestamp) -> Result<u64, StoreError> {
+        let users: Vec<Uuid> = found.iter().map(|found| found.user.0).collect();
+        let subjects: Vec<String> = found.iter().map(|found| found.appointment.subject.clone()).collect();
+        let (profiles, statuses): (Vec<Option<Uuid>>, Vec<Option<Uuid>>) =
+            found.iter().map(|found| look_columns(found.appointment.look)).unzip();
+        let presences: Vec<String> = found.iter().map(|found| found.presence.label().to_owned()).collect();
+        let starts = times(found.iter().map(|found| &found.start));
+        let ends = times(found.iter().map(|found| &found.end));
+        let adopted = sqlx::query!(
+            "with adopted as (
+                 insert into slot (user_guid, name, state, since, until, presence, subject, profile_guid, presence_status_guid, reached_at)
+                 select f.user_guid, $8, 'shown', f.start_at, f.end_at, f.presence, f.subject, f.profile_guid, f.presence_status_guid, $7
+                 from unnest($1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::timestamptz[], $6::timestamptz[], $9::text[])
+                         as f (user_guid, subject, profile_guid, presence_status_guid, start_at, end_at, presence)
+                     join person p on p.guid = f.user_guid
+                 where not exists (select from outbox o where o.user_guid = f.user_guid and o.slot = $8)
+                 on conflict (user_guid, name) do nothing
+                 returning user_guid
+             )
+             update user_state s set revisit_at = least(s.revisit_at, $7) from adopted where s.user_guid = adopted.user_guid",
+            &users,
+            &subjects,
+            &profiles as _,
+            &statuses as _,
+            starts as _,
+            ends as _,
+            now.to_sqlx(),
+            SlotName::XphoneAppointment.label(),
+            &presences,
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(adopted.rows_affected())
+    }
+}

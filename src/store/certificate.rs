@@ -1,0 +1,76 @@
+//! The certificates for which Graph encrypts notifications, and their private keys, sealed.
+
+use jiff::Timestamp;
+use jiff_sqlx::ToSqlx;
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+use super::sealed::{self, Purpose};
+use super::{Store, StoreError};
+
+/// A certificate's public side.
+#[derive(Clone, Debug)]
+pub struct StoredCertificate {
+    /// Our own id for it, which notifications name.
+    pub id: Uuid,
+    /// X.509, DER.
+    pub certificate: Vec<u8>,
+    /// When it was made.
+    pub made_at: Timestamp,
+}
+
+impl Store {
+    /// Keeps a new certificate; from now on it is the newest.
+    ///
+    /// # Errors
+    /// Postgres could not.
+    pub async fn keep_certificate(&self, id: Uuid, certificate: &[u8], key: &[u8], now: Timestamp) -> Result<(), StoreError> {
+        let sealed = sealed::seal(&self.keys, Purpose::PrivateKey, key)?;
+        sqlx::query!(
+            "insert into notification_certificate (id, certificate, private_key, made_at, last_named_at) values ($1, $2, $3, $4, $4)",
+            id,
+            certificate,
+            sealed,
+            now.to_sqlx(),
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// The newest certificate, for which Graph is to encrypt.
+    ///
+    /// # Errors
+    /// Postgres cannot be asked.
+    pub async fn newest_certificate(&self) -> Result<Option<StoredCertificate>, StoreError> {
+        let row = sqlx::query!("select id, certificate, made_at from notification_certificate order by made_at desc, id limit 1");
+        let row = row.fetch_optional(&self.pool).await?;
+        Ok(row.map(|row| StoredCertificate { id: row.id, certificate: row.certificate, made_at: row.made_at.to_jiff() }))
+    }
+
+    /// The private key of a certificate, PKCS#8 DER; `None`: there is none, or not any more.
+    ///
+    /// # Errors
+    /// Postgres cannot be asked, or no key opens it.
+    pub async fn private_key(&self, certificate: Uuid) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
+        let sealed = sqlx::query_scalar!("select private_key from notification_certificate where id = $1", certificate);
+        let sealed = sealed.fetch_optional(&self.pool).await?;
+        sealed.map(|sealed| sealed::open(&self.keys, Purpose::PrivateKey, &sealed)).transpose()
+    }
+
+    /// Forgets certificates that no subscription names and none has named since `before`, except the newest.
+    ///
+    /// # Errors
+    /// Postgres could not.
+    pub async fn forget_certificates(&self, before: Timestamp) -> Result<u64, StoreError> {
+        let forgotten = sqlx::query!(
+            "delete from notification_certificate c where c.last_named_at < $1
+                 and not exists (select from subscription s where s.certificate_id = c.id)
+                 and exists (select from notification_certificate newer where newer.made_at > c.made_at)",
+            before.to_sqlx(),
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(forgotten.rows_affected())
+    }
+}

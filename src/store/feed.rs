@@ -1,0 +1,58 @@
+//! When something was last read whole, so that a restart or another replica neither skips nor repeats it.
+
+use jiff::Timestamp;
+use jiff_sqlx::ToSqlx;
+
+use super::{Store, StoreError};
+
+/// Something that is read whole now and then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Feed {
+    /// People, profiles and the tree, of both systems.
+    Directory,
+    /// Everybody's presence in Teams.
+    Sweep,
+    /// Everybody's presence in XPhone.
+    XphonePresence,
+    /// The appointments of our origin.
+    XphoneAppointments,
+}
+
+impl Feed {
+    /// Stable text for storage and metrics.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Directory => "directory",
+            Self::Sweep => "sweep",
+            Self::XphonePresence => "xphone_presence",
+            Self::XphoneAppointments => "xphone_appointments",
+        }
+    }
+}
+
+impl Store {
+    /// When it was last read whole; `None`: never.
+    ///
+    /// # Errors
+    /// Postgres cannot be asked.
+    pub async fn refreshed_at(&self, feed: Feed) -> Result<Option<Timestamp>, StoreError> {
+        let at = sqlx::query_scalar!("select refreshed_at from feed where name = $1", feed.label());
+        Ok(at.fetch_optional(&self.pool).await?.map(jiff_sqlx::Timestamp::to_jiff))
+    }
+
+    /// Notes that it was read whole, by a reading that began at `at`.
+    ///
+    /// # Errors
+    /// Postgres could not.
+    pub async fn note_refreshed(&self, feed: Feed, at: Timestamp) -> Result<(), StoreError> {
+        sqlx::query!(
+            "insert into feed (name, refreshed_at) values ($1, $2) on conflict (name) do update set refreshed_at = excluded.refreshed_at",
+            feed.label(),
+            at.to_sqlx(),
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+}

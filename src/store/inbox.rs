@@ -1,0 +1,122 @@
+//! What Graph posted and was told 202 for, until it has become facts or refusals.
+
+use jiff::Timestamp;
+use jiff_sqlx::ToSqlx;
+
+use super::{Store, StoreError, Tx, times};
+
+/// What a post is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PostKind {
+    /// Change notifications.
+    Notification,
+    /// Lifecycle notifications.
+    Lifecycle,
+}
+
+impl PostKind {
+    fn label(self) -> &'static str {
+        match self {
+            Self::Notification => "notification",
+            Self::Lifecycle => "lifecycle",
+        }
+    }
+}
+
+/// One post as it came.
+#[derive(Clone, Debug)]
+pub struct Post {
+    /// What it is about.
+    pub kind: PostKind,
+    /// When it came.
+    pub received_at: Timestamp,
+    /// Its body.
+    pub body: Vec<u8>,
+}
+
+/// A post taken from the inbox.
+#[derive(Clone, Debug)]
+pub struct Taken {
+    /// Its place in the inbox; grows with arrival.
+    pub id: i64,
+    /// When it came.
+    pub received_at: Timestamp,
+    /// Its body.
+    pub body: Vec<u8>,
+}
+
+/// How full the inbox is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InboxDepth {
+    /// Posts waiting.
+    pub posts: i64,
+    /// Arrival of the oldest.
+    pub oldest: Option<Timestamp>,
+}
+
+impl Store {
+    /// Makes posts durable, all or none.
+    ///
+    /// # Errors
+    /// Postgres could not; nothing was kept.
+    pub async fn deposit(&self, posts: &[Post]) -> Result<(), StoreError> {
+        let kinds: Vec<String> = posts.iter().map(|post| post.kind.label().to_owned()).collect();
+        let received = times(posts.iter().map(|post| &post.received_at));
+        let bodies: Vec<&[u8]> = posts.iter().map(|post| post.body.as_slice()).collect();
+        sqlx::query!(
+            "insert into inbox (kind, received_at, due_at, body)
+             select kind, received_at, received_at, body from unnest($1::text[], $2::timestamptz[], $3::bytea[]) as post (kind, received_at, body)",
+            &kinds,
+            received as _,
+            &bodies as _,
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// How full the inbox is.
+    ///
+    /// # Errors
+    /// Postgres cannot be asked.
+    pub async fn inbox_depth(&self) -> Result<InboxDepth, StoreError> {
+        let row = sqlx::query!(r#"select count(*) as "posts!", min(received_at) as oldest from inbox"#);
+        let row = row.fetch_one(&self.pool).await?;
+        Ok(InboxDepth { posts: row.posts, oldest: row.oldest.map(jiff_sqlx::Timestamp::to_jiff) })
+    }
+}
+
+/// Takes the oldest posts that are due; nobody else gets them while the transaction lasts.
+///
+/// # Errors
+/// Postgres could not.
+pub async fn take(tx: &mut Tx<'_>, kind: PostKind, now: Timestamp, limit: i64) -> Result<Vec<Taken>, StoreError> {
+    let rows = sqlx::query!(
+        "select id, received_at, body from inbox where kind = $1 and due_at <= $2 order by due_at, id limit $3 for update skip locked",
+        kind.label(),
+        now.to_sqlx(),
+        limit,
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    let taken = rows.into_iter();
+    Ok(taken.map(|row| Taken { id: row.id, received_at: row.received_at.to_jiff(), body: row.body }).collect())
+}
+
+/// Removes posts that have been dealt with.
+///
+/// # Errors
+/// Postgres could not.
+pub async fn remove(tx: &mut Tx<'_>, ids: &[i64]) -> Result<(), StoreError> {
+    sqlx::query!("delete from inbox where id = any($1)", ids).execute(&mut **tx).await?;
+    Ok(())
+}
+
+/// Leaves posts for later.
+///
+/// # Errors
+/// Postgres could not.
+pub async fn postpone(tx: &mut Tx<'_>, ids: &[i64], until: Timestamp) -> Result<(), StoreError> {
+    sqlx::query!("update inbox set due_at = $2 where id = any($1)", ids, until.to_sqlx()).execute(&mut **tx).await?;
+    Ok(())
+}

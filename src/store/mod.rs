@@ -1,0 +1,154 @@
+//! Postgres, the only place with SQL: what is known, what is shown and the queues between.
+
+pub mod account;
+pub mod appointment;
+pub mod certificate;
+pub mod decision;
+pub mod directory;
+pub mod embedded;
+pub mod feed;
+pub mod inbox;
+pub mod lease;
+pub mod observation;
+pub mod outbox;
+pub mod policy;
+pub mod refusal;
+pub mod sealed;
+pub mod subscription;
+pub mod user;
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff_sqlx::ToSqlx;
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::{Postgres, Transaction};
+
+use crate::config::SealingKeys;
+
+/// The migrations, compiled in.
+static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!();
+
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+/// No statement of ours takes longer on a healthy database; a longer one would hold a connection that webhooks need.
+const STATEMENT_TIMEOUT: &str = "30s";
+/// How long a statement waits for a row that somebody else has locked.
+const LOCK_TIMEOUT: &str = "10s";
+
+/// A transaction on the store.
+pub type Tx<'a> = Transaction<'a, Postgres>;
+
+/// The database, and the keys that close what is secret in it.
+#[derive(Clone, Debug)]
+pub struct Store {
+    pool: PgPool,
+    keys: SealingKeys,
+}
+
+/// Why the store could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Postgres cannot be reached or is out of connections; the same may work in a moment.
+    #[error("Postgres cannot be used just now; look at its log and at database.url")]
+    Unavailable(#[source] sqlx::Error),
+    /// Postgres refused a statement.
+    #[error("Postgres refused a statement")]
+    Refused(#[source] sqlx::Error),
+    /// The schema could not be brought up to date.
+    #[error("the database schema could not be migrated")]
+    Migration(#[from] sqlx::migrate::MigrateError),
+    /// Something stored cannot be opened with any key we have.
+    #[error("something sealed in the database opens with none of secrets.key and secrets.previous_keys")]
+    Sealed,
+    /// The database holds a word that this version does not know.
+    #[error("the database holds {0}, which this version does not know; was it written by a newer one?")]
+    Unknown(String),
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        match error {
+            sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed => Self::Unavailable(error),
+            // Class 57: the server is shutting down or starting; class 53: it is out of connections or space.
+            sqlx::Error::Database(ref refusal)
+                if refusal.code().is_some_and(|code| code.starts_with("57") || code.starts_with("53")) =>
+            {
+                Self::Unavailable(error)
+            }
+            _ => Self::Refused(error),
+        }
+    }
+}
+
+impl Store {
+    /// Connects, without touching the schema.
+    ///
+    /// # Errors
+    /// The address cannot be read, or Postgres cannot be reached.
+    pub async fn connect(url: &SecretString, connections_max: u32, keys: SealingKeys) -> Result<Self, StoreError> {
+        let options = PgConnectOptions::from_str(url.expose_secret())?
+            .application_name("presence-gateway")
+            .options([("statement_timeout", STATEMENT_TIMEOUT), ("lock_timeout", LOCK_TIMEOUT)]);
+        let pool = PgPoolOptions::new().max_connections(connections_max).acquire_timeout(ACQUIRE_TIMEOUT);
+        Ok(Self { pool: pool.connect_with(options).await?, keys })
+    }
+
+    /// Brings the schema up to date; several replicas may try at once.
+    ///
+    /// # Errors
+    /// A migration fails, or the database was migrated by a newer version.
+    pub async fn migrate(&self) -> Result<(), StoreError> {
+        Ok(MIGRATOR.run(&self.pool).await?)
+    }
+
+    /// Names the migrations that are still to be applied.
+    ///
+    /// # Errors
+    /// Postgres cannot be asked.
+    pub async fn pending_migrations(&self) -> Result<Vec<String>, StoreError> {
+        let there = sqlx::query_scalar!(r#"select to_regclass('_sqlx_migrations') is not null as "there!""#);
+        let applied = if there.fetch_one(&self.pool).await? {
+            let applied = sqlx::query_scalar::<_, i64>("select version from _sqlx_migrations where success");
+            applied.fetch_all(&self.pool).await?
+        } else {
+            Vec::new()
+        };
+        let pending = MIGRATOR.iter().filter(|migration| !applied.contains(&migration.version));
+        Ok(pending.map(|migration| format!("{:04} {}", migration.version, migration.description)).collect())
+    }
+
+    /// Begins a transaction; dropped without commit, it changes nothing.
+    ///
+    /// # Errors
+    /// Postgres cannot be reached.
+    pub async fn begin(&self) -> Result<Tx<'static>, StoreError> {
+        Ok(self.pool.begin().await?)
+    }
+
+    /// Lets go of all connections.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+/// Makes a transaction's changes durable.
+///
+/// # Errors
+/// Postgres could not; nothing has changed.
+pub async fn commit(tx: Tx<'_>) -> Result<(), StoreError> {
+    Ok(tx.commit().await?)
+}
+
+fn times<'a>(times: impl IntoIterator<Item = &'a Timestamp>) -> Vec<jiff_sqlx::Timestamp> {
+    times.into_iter().map(|time| time.to_sqlx()).collect()
+}
+
+fn known<T>(word: &str, from_label: impl Fn(&str) -> Option<T>) -> Result<T, StoreError> {
+    from_label(word).ok_or_else(|| StoreError::Unknown(format!("{word:?}")))
+}

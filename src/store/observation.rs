@@ -1,0 +1,274 @@
+//! What was observed on either side; every record also wakes whom it concerns, and nothing older replaces anything newer.
+
+use jiff::Timestamp;
+use jiff_sqlx::ToSqlx;
+use uuid::Uuid;
+
+use super::{Store, StoreError, Tx, times};
+use crate::domain::ids::{PresenceStateGuid, TeamsUserId, UserGuid};
+use crate::domain::mapping::Meeting;
+
+/// What Teams said of a user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TeamsFact {
+    /// Whose presence.
+    pub user: TeamsUserId,
+    /// Graph's word.
+    pub availability: String,
+    /// Graph's other word.
+    pub activity: String,
+    /// Graph's version of this presence, where it came.
+    pub sequence_number: Option<String>,
+    /// A notification's arrival, a read's beginning.
+    pub observed_at: Timestamp,
+}
+
+/// What XPhone said of a user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct XphoneFact {
+    /// Whose presence.
+    pub user: UserGuid,
+    /// Bits of the telephone state.
+    pub telephone_state: i32,
+    /// The meeting, if any.
+    pub meeting: Meeting,
+    /// The status now shown.
+    pub status: PresenceStateGuid,
+    /// Whether the gateway made the presence now shown.
+    pub ours: bool,
+    /// Whether a client of the user is connected.
+    pub client_connected: bool,
+}
+
+/// What reading everybody, or somebody again, brought to light.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReadOutcome {
+    /// Users whose presence differed from what was recorded.
+    pub changed: u64,
+    /// Of those, users of whom no notification had told anything.
+    pub missed: u64,
+}
+
+struct Columns {
+    users: Vec<Uuid>,
+    availabilities: Vec<String>,
+    activities: Vec<String>,
+    sequence_numbers: Vec<Option<String>>,
+    observed: Vec<jiff_sqlx::Timestamp>,
+}
+
+fn columns(facts: &[TeamsFact]) -> Columns {
+    Columns {
+        users: facts.iter().map(|fact| fact.user.0).collect(),
+        availabilities: facts.iter().map(|fact| fact.availability.clone()).collect(),
+        activities: facts.iter().map(|fact| fact.activity.clone()).collect(),
+        sequence_numbers: facts.iter().map(|fact| fact.sequence_number.clone()).collect(),
+        observed: times(facts.iter().map(|fact| &fact.observed_at)),
+    }
+}
+
+/// Records what notifications said: provisional, to be confirmed by reading at `confirm_at`. At most one fact a user.
+///
+/// # Errors
+/// Postgres could not.
+pub async fn record_notifications(
+    tx: &mut Tx<'_>,
+    facts: &[TeamsFact],
+    now: Timestamp,
+    confirm_at: Timestamp,
+) -> Result<u64, StoreError> {
+    let Columns { users, availabilities, activities, sequence_numbers, observed } = columns(facts);
+    let recorded = sqlx::query!(
+        r#"
+        update user_state s set
+            teams_availability = n.availability,
+            teams_activity = n.activity,
+            teams_sequence = coalesce(n.sequence_number, s.teams_sequence),
+            teams_source = 'notification',
+            teams_observed_at = n.observed_at,
+            confirm_at = $7,
+            changed_at = coalesce(s.changed_at, n.observed_at),
+            revisit_at = case when (s.teams_availability, s.teams_activity) is distinct from (n.availability, n.activity)
+                then least(s.revisit_at, $6) else s.revisit_at end
+        from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::timestamptz[])
+                as n (teams_id, availability, activity, sequence_number, observed_at)
+            join person p on p.teams_id = n.teams_id
+        where s.user_guid = p.guid
+            and (s.teams_observed_at is null or s.teams_observed_at <= n.observed_at)
+            and (n.sequence_number is null or s.teams_sequence is null or n.sequence_number collate "C" >= s.teams_sequence collate "C")
+        "#,
+        &users,
+        &availabilities,
+        &activities,
+        &sequence_numbers as _,
+        observed as _,
+        now.to_sqlx(),
+        confirm_at.to_sqlx(),
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(recorded.rows_affected())
+}
+
+impl Store {
+    /// Records what a read said: the truth at the moment it began. Rows that would not change are left alone, except where the
+    /// confirmation itself counts (something is to be confirmed, or something is native and must be kept alive).
+    ///
+    /// # Errors
+    /// Postgres could not.
+    pub async fn record_reads(&self, facts: &[TeamsFact], now: Timestamp) -> Result<ReadOutcome, StoreError> {
+        let Columns { users, availabilities, activities, sequence_numbers, observed } = columns(facts);
+        let rows = sqlx::query!(
+            r#"
+            update user_state s set
+                teams_availability = n.availability,
+                teams_activity = n.activity,
+                teams_sequence = coalesce(n.sequence_number, s.teams_sequence),
+                teams_source = 'read',
+                teams_observed_at = n.observed_at,
+                confirm_at = null,
+                changed_at = case when (s.teams_availability, s.teams_activity) is distinct from (n.availability, n.activity)
+                    then coalesce(s.changed_at, $6) else s.changed_at end,
+                revisit_at = case when (s.teams_availability, s.teams_activity) is distinct from (n.availability, n.activity)
+                    then least(s.revisit_at, $6) else s.revisit_at end
+            from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::timestamptz[])
+                    as n (teams_id, availability, activity, sequence_number, observed_at)
+                join person p on p.teams_id = n.teams_id
+                join user_state before on before.user_guid = p.guid
+            where s.user_guid = p.guid
+                and (s.teams_observed_at is null or s.teams_observed_at <= n.observed_at)
+                and (n.sequence_number is null or s.teams_sequence is null
+                    or n.sequence_number collate "C" >= s.teams_sequence collate "C")
+                and ((s.teams_availability, s.teams_activity) is distinct from (n.availability, n.activity)
+                    or s.confirm_at is not null or s.native is distinct from 'free')
+            returning
+                (before.teams_availability, before.teams_activity) is distinct from (s.teams_availability, s.teams_activity) as "changed!",
+                (before.confirm_at is null and before.teams_observed_at is not null) as "unannounced!"
+            "#,
+            &users,
+            &availabilities,
+            &activities,
+            &sequence_numbers as _,
+            observed as _,
+            now.to_sqlx(),
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let changed = rows.iter().filter(|row| row.changed).count() as u64;
+        let missed = rows.iter().filter(|row| row.changed && row.unannounced).count() as u64;
+        Ok(ReadOutcome { changed, missed })
+    }
+
+    /// Users whose provisional observation is due to be confirmed, the longest waiting first.
+    ///
+    /// # Errors
+    /// Postgres cannot be asked.
+    pub async fn users_to_confirm(&self, now: Timestamp, limit: i64) -> Result<Vec<TeamsUserId>, StoreError> {
+        let ids = sqlx::query_scalar!(
+            r#"select p.teams_id as "teams_id!" from user_state s join person p on p.guid = s.user_guid
+               where s.confirm_at <= $1 and p.teams_id is not null order by s.confirm_at limit $2"#,
+            now.to_sqlx(),
+            limit,
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(ids.into_iter().map(TeamsUserId).collect())
+    }
+
+    /// Asks for these users to be read at `at`, unless they are due earlier anyway.
+    ///
+    /// # Errors
+    /// Postgres could not.
+    pub async fn confirm_users(&self, users: &[TeamsUserId], at: Timestamp) -> Result<(), StoreError> {
+        let ids: Vec<Uuid> = users.iter().map(|user| user.0).collect();
+        sqlx::query!(
+            "update user_state s set confirm_at = least(s.confirm_at, $2) from person p where p.guid = s.user_guid and p.teams_id = any($1)",
+            &ids,
+            at.to_sqlx(),
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Gives up confirming users of whom Graph tells nothing, unless something newer than `asked_at` is to be confirmed.
+    ///
+    /// # Errors
+    /// Postgres could not.
+    pub async fn forget_confirmations(&self, users: &[TeamsUserId], asked_at: Timestamp) -> Result<(), StoreError> {
+        let ids: Vec<Uuid> = users.iter().map(|user| user.0).collect();
+        sqlx::query!(
+            "update user_state s set confirm_at = null from person p
+             where p.guid = s.user_guid and p.teams_id = any($1) and s.confirm_at <= $2",
+            &ids,
+            asked_at.to_sqlx(),
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// The next users, in the order of their ids, whose presence in Teams matters to anybody: matched, and either some policy may
+    /// let something through, or something is shown.
+    ///
+    /// # Errors
+    /// Postgres cannot be asked.
+    pub async fn users_to_sweep(&self, after: Option<TeamsUserId>, limit: i64) -> Result<Vec<TeamsUserId>, StoreError> {
+        let ids = sqlx::query_scalar!(
+            r#"select p.teams_id as "teams_id!" from person p
+               where p.teams_id > $1
+                   and (exists (select from teams_sync t where t.guid in (p.location_guid, p.configuration_group_guid)
+                           and (t.mode <> 'none' or t.user_may_change))
+                       or exists (select from slot where slot.user_guid = p.guid))
+               order by p.teams_id limit $2"#,
+            after.map_or(Uuid::nil(), |after| after.0),
+            limit,
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(ids.into_iter().map(TeamsUserId).collect())
+    }
+
+    /// Records what a snapshot of XPhone said, which stands at `sequence`. Where a client has just connected, Teams is to be read.
+    ///
+    /// # Errors
+    /// Postgres could not.
+    pub async fn record_xphone(&self, facts: &[XphoneFact], sequence: i64, now: Timestamp) -> Result<u64, StoreError> {
+        let users: Vec<Uuid> = facts.iter().map(|fact| fact.user.0).collect();
+        let telephones: Vec<i32> = facts.iter().map(|fact| fact.telephone_state).collect();
+        let meetings: Vec<String> = facts.iter().map(|fact| fact.meeting.label().to_owned()).collect();
+        let statuses: Vec<Uuid> = facts.iter().map(|fact| fact.status.0).collect();
+        let ours: Vec<bool> = facts.iter().map(|fact| fact.ours).collect();
+        let connected: Vec<bool> = facts.iter().map(|fact| fact.client_connected).collect();
+        let recorded = sqlx::query!(
+            r#"
+            update user_state s set
+                xphone_telephone_state = n.telephone_state,
+                xphone_meeting = n.meeting,
+                xphone_status_guid = n.status,
+                xphone_ours = n.ours,
+                xphone_client_connected = n.connected,
+                xphone_sequence = $7,
+                xphone_observed_at = $8,
+                confirm_at = case when n.connected and not s.xphone_client_connected then least(s.confirm_at, $8) else s.confirm_at end,
+                revisit_at = least(s.revisit_at, $8)
+            from unnest($1::uuid[], $2::int4[], $3::text[], $4::uuid[], $5::bool[], $6::bool[])
+                as n (user_guid, telephone_state, meeting, status, ours, connected)
+            where s.user_guid = n.user_guid
+                and (s.xphone_telephone_state, s.xphone_meeting, s.xphone_status_guid, s.xphone_ours, s.xphone_client_connected)
+                    is distinct from (n.telephone_state, n.meeting, n.status, n.ours, n.connected)
+            "#,
+            &users,
+            &telephones,
+            &meetings,
+            &statuses,
+            &ours,
+            &connected,
+            sequence,
+            now.to_sqlx(),
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(recorded.rows_affected())
+    }
+}

@@ -1,0 +1,89 @@
+//! Policy as set per location and configuration group; a change wakes everybody whom it concerns.
+
+use jiff::Timestamp;
+use jiff_sqlx::ToSqlx;
+use uuid::Uuid;
+
+use super::{Store, StoreError, known};
+use crate::domain::policy::{Mode, TeamsSync};
+
+impl Store {
+    /// Whether XPhone's tree has a location with this guid.
+    ///
+    /// # Errors
+    /// Postgres cannot be asked.
+    pub async fn has_location(&self, guid: Uuid) -> Result<bool, StoreError> {
+        let there = sqlx::query_scalar!(r#"select exists (select from location where guid = $1) as "there!""#, guid);
+        Ok(there.fetch_one(&self.pool).await?)
+    }
+
+    /// Whether XPhone's tree has a configuration group with this guid.
+    ///
+    /// # Errors
+    /// Postgres cannot be asked.
+    pub async fn has_configuration_group(&self, guid: Uuid) -> Result<bool, StoreError> {
+        let there = sqlx::query_scalar!(r#"select exists (select from configuration_group where guid = $1) as "there!""#, guid);
+        Ok(there.fetch_one(&self.pool).await?)
+    }
+
+    /// Teams synchronisation as set there; `None`: nothing is set.
+    ///
+    /// # Errors
+    /// Postgres cannot be asked.
+    pub async fn teams_sync(&self, guid: Uuid) -> Result<Option<TeamsSync>, StoreError> {
+        let row = sqlx::query!("select mode, user_may_change, remember_login_data, shadow from teams_sync where guid = $1", guid);
+        let Some(row) = row.fetch_optional(&self.pool).await? else { return Ok(None) };
+        Ok(Some(TeamsSync {
+            mode: known(&row.mode, Mode::from_label)?,
+            user_may_change: row.user_may_change,
+            remember_login_data: row.remember_login_data,
+            shadow: row.shadow,
+        }))
+    }
+
+    /// Sets Teams synchronisation for a location or a configuration group and wakes everybody in it.
+    ///
+    /// # Errors
+    /// Postgres could not; nothing has changed.
+    pub async fn set_teams_sync(&self, guid: Uuid, sync: TeamsSync, now: Timestamp) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        sqlx::query!(
+            "insert into teams_sync (guid, mode, user_may_change, remember_login_data, shadow, changed_at) values ($1, $2, $3, $4, $5, $6)
+             on conflict (guid) do update set mode = excluded.mode, user_may_change = excluded.user_may_change,
+                 remember_login_data = excluded.remember_login_data, shadow = excluded.shadow, changed_at = excluded.changed_at",
+            guid,
+            sync.mode.label(),
+            sync.user_may_change,
+            sync.remember_login_data,
+            sync.shadow,
+            now.to_sqlx(),
+        )
+        .execute(&mut *tx)
+        .await?;
+        wake_seat(&mut tx, guid, now).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Unsets Teams synchronisation there, so that it is inherited, and wakes everybody in it.
+    ///
+    /// # Errors
+    /// Postgres could not; nothing has changed.
+    pub async fn unset_teams_sync(&self, guid: Uuid, now: Timestamp) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        sqlx::query!("delete from teams_sync where guid = $1", guid).execute(&mut *tx).await?;
+        wake_seat(&mut tx, guid, now).await?;
+        Ok(tx.commit().await?)
+    }
+}
+
+async fn wake_seat(tx: &mut super::Tx<'_>, guid: Uuid, now: Timestamp) -> Result<(), StoreError> {
+    sqlx::query!(
+        "update user_state s set revisit_at = least(s.revisit_at, $2) from person p
+         where p.guid = s.user_guid and (p.location_guid = $1 or p.configuration_group_guid = $1)",
+        guid,
+        now.to_sqlx(),
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}

@@ -12,6 +12,9 @@ pub mod clock;
 /// Every setting, read from a file and the environment, checked once.
 pub mod config;
 
+/// What operators see from outside: metrics and log lines.
+pub mod telemetry;
+
 /// Postgres, the only place with SQL.
 pub mod store;
 
@@ -26,6 +29,9 @@ pub mod http;
 
 /// Everything that runs by itself.
 pub mod tasks;
+
+/// The composition root: wires everything, starts it, stops it.
+pub mod app;
 
 /// Microsoft Graph and XPhone Connect over real HTTP, for the demo and the tests.
 #[cfg(feature = "emulator")]

@@ -250,7 +250,7 @@ mod tests {
         use TeamsNative::{Call, DoNotDisturb, Free, Presenting};
         let known = |native| TeamsReading { native, known: true };
         let check = |availability, activity, expected| {
-            assert_eq!(read_teams(availability, activity), expected, "{availability}/{activity}")
+            assert_eq!(read_teams(availability, activity), expected, "{availability}/{activity}");
         };
         check("Busy", "InACall", known(Some(Call)));
         check("Busy", "InAConferenceCall", known(Some(Call)));

@@ -1,8 +1,10 @@
 //! What the gateway shows: the places it may show in, and what it recorded as shown there.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
-use super::ids::{PresenceStateGuid, ProfileGuid};
+use super::ids::{PresenceStateGuid, ProfileGuid, UserGuid};
 use super::mapping::Cause;
 use super::presence::Presence;
 
@@ -129,4 +131,40 @@ pub struct Shown {
     pub until: Timestamp,
     /// What the side was last seen to do with it.
     pub sighting: Sighting,
+}
+
+/// Fewer missing appointments than this are always taken for removed by people.
+const LOST_TOGETHER_MIN: usize = 10;
+
+/// What became of appointments that should be there: those missing, and what that tells. People remove one now and then; where
+/// most are missing at once the server lost them.
+#[must_use]
+pub fn compare(recorded: &[UserGuid], listed: &BTreeSet<UserGuid>) -> Option<(Vec<UserGuid>, Sighting)> {
+    let missing: Vec<UserGuid> = recorded.iter().filter(|user| !listed.contains(user)).copied().collect();
+    let most = missing.len() >= LOST_TOGETHER_MIN && missing.len() * 2 > recorded.len();
+    (!missing.is_empty()).then_some((missing, if most { Sighting::Lost } else { Sighting::Removed }))
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn a_few_missing_were_removed_most_missing_were_lost() {
+        let users = |range: std::ops::Range<u128>| range.map(|n| UserGuid(Uuid::from_u128(n)));
+        let check = |recorded, listed, expected: Option<(std::ops::Range<u128>, Sighting)>| {
+            let recorded: Vec<_> = users(recorded).collect();
+            let expected = expected.map(|(missing, sighting)| (users(missing).collect(), sighting));
+            assert_eq!(compare(&recorded, &users(listed).collect()), expected);
+        };
+        check(0..0, 0..5, None);
+        check(0..5, 0..5, None);
+        check(0..5, 0..4, Some((4..5, Sighting::Removed)));
+        check(0..5, 0..0, Some((0..5, Sighting::Removed)));
+        check(0..10, 0..0, Some((0..10, Sighting::Lost)));
+        check(0..100, 0..80, Some((80..100, Sighting::Removed)));
+        check(0..100, 0..40, Some((40..100, Sighting::Lost)));
+    }
 }

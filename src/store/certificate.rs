@@ -1,5 +1,7 @@
 //! The certificates for which Graph encrypts notifications, and their private keys, sealed.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
 use uuid::Uuid;
@@ -48,14 +50,22 @@ impl Store {
         Ok(row.map(|row| StoredCertificate { id: row.id, certificate: row.certificate, made_at: row.made_at.to_jiff() }))
     }
 
-    /// The private key of a certificate, PKCS#8 DER; `None`: there is none, or not any more.
+    /// The ids of all certificates that notifications may still name.
     ///
     /// # Errors
-    /// Postgres cannot be asked, or no key opens it.
-    pub async fn private_key(&self, certificate: Uuid) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
-        let sealed = sqlx::query_scalar!("select private_key from notification_certificate where id = $1", certificate);
-        let sealed = sealed.fetch_optional(&self.pool).await?;
-        sealed.map(|sealed| sealed::open(&self.keys, Purpose::PrivateKey, &sealed)).transpose()
+    /// Postgres cannot be asked.
+    pub async fn certificate_ids(&self) -> Result<BTreeSet<Uuid>, StoreError> {
+        let ids = sqlx::query_scalar!("select id from notification_certificate").fetch_all(&self.pool).await?;
+        Ok(ids.into_iter().collect())
+    }
+
+    /// The private keys of all certificates, PKCS#8 DER.
+    ///
+    /// # Errors
+    /// Postgres cannot be asked, or no key opens one of them.
+    pub async fn private_keys(&self) -> Result<Vec<(Uuid, Zeroizing<Vec<u8>>)>, StoreError> {
+        let rows = sqlx::query!("select id, private_key from notification_certificate").fetch_all(&self.pool).await?;
+        rows.into_iter().map(|row| Ok((row.id, sealed::open(&self.keys, Purpose::PrivateKey, &row.private_key)?))).collect()
     }
 
     /// Forgets certificates that no subscription names and none has named since `before`, except the newest.

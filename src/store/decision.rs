@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
 use uuid::Uuid;
 
-use super::{StoreError, Tx, known};
+use super::{StoreError, Tx, known, rows};
 use crate::domain::ids::{PresenceStateGuid, ProfileGuid, UserGuid};
 use crate::domain::mapping::{Cause, Meeting, StatusKind, TeamsNative, XphoneEntry, read_teams};
 use crate::domain::policy::{self, Mode, TeamsSync};
@@ -61,11 +61,11 @@ struct StateRow {
 ///
 /// # Errors
 /// Postgres could not, or holds a word this version does not know.
-pub async fn load_due(tx: &mut Tx<'_>, now: Timestamp, limit: i64) -> Result<Vec<Due>, StoreError> {
+pub async fn load_due(tx: &mut Tx<'_>, now: Timestamp, limit: usize) -> Result<Vec<Due>, StoreError> {
     let due = sqlx::query_scalar!(
         "select user_guid from user_state where revisit_at <= $1 order by revisit_at limit $2 for update skip locked",
         now.to_sqlx(),
-        limit,
+        rows(limit),
     )
     .fetch_all(&mut **tx)
     .await?;

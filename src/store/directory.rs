@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
 use uuid::Uuid;
 
-use super::{Store, StoreError, Tx};
+use super::{Store, StoreError, Tx, rows};
 use crate::domain::directory::{Match, Seat};
 use crate::domain::ids::{ConfigurationGroupGuid, LocationGuid, PresenceStateGuid, ProfileGuid, UserGuid};
 
@@ -122,8 +122,9 @@ impl Store {
     ///
     /// # Errors
     /// Postgres cannot be asked.
-    pub async fn unmatched_people(&self, limit: i64) -> Result<Vec<(UserGuid, String)>, StoreError> {
-        let rows = sqlx::query!("select guid, match from person where match <> 'matched' order by match, guid limit $1", limit);
+    pub async fn unmatched_people(&self, limit: usize) -> Result<Vec<(UserGuid, String)>, StoreError> {
+        let rows =
+            sqlx::query!("select guid, match from person where match <> 'matched' order by match, guid limit $1", rows(limit));
         Ok(rows.fetch_all(&self.pool).await?.into_iter().map(|row| (UserGuid(row.guid), row.r#match)).collect())
     }
 

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
 
-use super::{Store, StoreError, Tx, times};
+use super::{Store, StoreError, Tx, rows, times};
 
 /// What a post is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,12 +90,12 @@ impl Store {
 ///
 /// # Errors
 /// Postgres could not.
-pub async fn take(tx: &mut Tx<'_>, kind: PostKind, now: Timestamp, limit: i64) -> Result<Vec<Taken>, StoreError> {
+pub async fn take(tx: &mut Tx<'_>, kind: PostKind, now: Timestamp, limit: usize) -> Result<Vec<Taken>, StoreError> {
     let rows = sqlx::query!(
         "select id, received_at, body from inbox where kind = $1 and due_at <= $2 order by due_at, id limit $3 for update skip locked",
         kind.label(),
         now.to_sqlx(),
-        limit,
+        rows(limit),
     )
     .fetch_all(&mut **tx)
     .await?;

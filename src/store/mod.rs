@@ -149,6 +149,11 @@ fn times<'a>(times: impl IntoIterator<Item = &'a Timestamp>) -> Vec<jiff_sqlx::T
     times.into_iter().map(|time| time.to_sqlx()).collect()
 }
 
+/// As many rows as Postgres may be asked for.
+fn rows(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}
+
 fn known<T>(word: &str, from_label: impl Fn(&str) -> Option<T>) -> Result<T, StoreError> {
     from_label(word).ok_or_else(|| StoreError::Unknown(format!("{word:?}")))
 }

@@ -1,10 +1,12 @@
 //! What was observed on either side; every record also wakes whom it concerns, and nothing older replaces anything newer.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
 use uuid::Uuid;
 
-use super::{Store, StoreError, Tx, times};
+use super::{Store, StoreError, Tx, rows, times};
 use crate::domain::ids::{PresenceStateGuid, TeamsUserId, UserGuid};
 use crate::domain::mapping::Meeting;
 
@@ -163,12 +165,12 @@ impl Store {
     ///
     /// # Errors
     /// Postgres cannot be asked.
-    pub async fn users_to_confirm(&self, now: Timestamp, limit: i64) -> Result<Vec<TeamsUserId>, StoreError> {
+    pub async fn users_to_confirm(&self, now: Timestamp, limit: usize) -> Result<Vec<TeamsUserId>, StoreError> {
         let ids = sqlx::query_scalar!(
             r#"select p.teams_id as "teams_id!" from user_state s join person p on p.guid = s.user_guid
                where s.confirm_at <= $1 and p.teams_id is not null order by s.confirm_at limit $2"#,
             now.to_sqlx(),
-            limit,
+            rows(limit),
         )
         .fetch_all(&self.pool)
         .await?;
@@ -213,7 +215,7 @@ impl Store {
     ///
     /// # Errors
     /// Postgres cannot be asked.
-    pub async fn users_to_sweep(&self, after: Option<TeamsUserId>, limit: i64) -> Result<Vec<TeamsUserId>, StoreError> {
+    pub async fn users_to_sweep(&self, after: Option<TeamsUserId>, limit: usize) -> Result<Vec<TeamsUserId>, StoreError> {
         let ids = sqlx::query_scalar!(
             r#"select p.teams_id as "teams_id!" from person p
                where p.teams_id > $1
@@ -222,11 +224,19 @@ impl Store {
                        or exists (select from slot where slot.user_guid = p.guid))
                order by p.teams_id limit $2"#,
             after.map_or(Uuid::nil(), |after| after.0),
-            limit,
+            rows(limit),
         )
         .fetch_all(&self.pool)
         .await?;
         Ok(ids.into_iter().map(TeamsUserId).collect())
+    }
+
+    /// Everybody whose presence in Teams matters, for subscriptions.
+    ///
+    /// # Errors
+    /// Postgres cannot be asked.
+    pub async fn users_to_watch(&self) -> Result<BTreeSet<TeamsUserId>, StoreError> {
+        Ok(self.users_to_sweep(None, usize::MAX).await?.into_iter().collect())
     }
 
     /// Records what a snapshot of XPhone said, which stands at `sequence`. Where a client has just connected, Teams is to be read.

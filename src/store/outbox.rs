@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use jiff_sqlx::ToSqlx;
 
 use super::decision::look;
-use super::{Store, StoreError};
+use super::{Store, StoreError, rows};
 use crate::domain::ids::UserGuid;
 use crate::domain::reconcile::Push;
 use crate::domain::slot::{Appointment, SlotName};
@@ -42,7 +42,7 @@ impl Store {
     ///
     /// # Errors
     /// Postgres could not, or holds a letter that cannot be read.
-    pub async fn claim_letters(&self, now: Timestamp, claim: SignedDuration, limit: i64) -> Result<Vec<Letter>, StoreError> {
+    pub async fn claim_letters(&self, now: Timestamp, claim: SignedDuration, limit: usize) -> Result<Vec<Letter>, StoreError> {
         let claimed_until = now + claim;
         let rows = sqlx::query!(
             r#"
@@ -58,7 +58,7 @@ impl Store {
             "#,
             now.to_sqlx(),
             claimed_until.to_sqlx(),
-            limit,
+            rows(limit),
             SlotName::XphoneAppointment.label(),
         )
         .fetch_all(&self.pool)

@@ -1,1 +1,105 @@
-//! (to come)
+//! Everything that runs by itself. A task is woken with nothing and reads everything: it never learns what happened.
+//!
+//! | task | does |
+//! |---|---|
+//! | [`depositor`] | makes what Graph posts durable, many posts in one commit |
+//! | [`intake`] | turns posts into observations, or into refusals |
+//! | [`lifecycle`] | lets lifecycle notifications wake the renewal of their subscription |
+//! | [`reconciler`] | decides for whoever's time has come |
+//! | [`dispatcher`] | sends what was decided |
+//! | [`confirmer`] | reads again what notifications told |
+//! | [`sweep`] | reads everybody in turn |
+//! | [`subscriptions`] | keeps Graph telling us |
+//! | [`directory`] | reads people, profiles and the tree |
+//! | [`xphone_reader`] | reads what XPhone shows, and compares our appointments |
+//! | [`upkeep`] | forgets what has served its time |
+
+pub mod confirmer;
+pub mod depositor;
+pub mod directory;
+pub mod dispatcher;
+pub mod driver;
+pub mod intake;
+pub mod lifecycle;
+pub mod reconciler;
+pub mod subscriptions;
+pub mod sweep;
+pub mod upkeep;
+pub mod xphone_reader;
+
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+
+use crate::store::StoreError;
+use crate::{graph, xphone};
+
+/// Wakes a task; carries nothing. Waking twice before the task looks wakes it once.
+#[derive(Clone, Debug, Default)]
+pub struct Activator(Arc<Notify>);
+
+impl Activator {
+    /// Lets the task run now.
+    pub fn wake(&self) {
+        self.0.notify_one();
+    }
+
+    async fn woken(&self) {
+        self.0.notified().await;
+    }
+}
+
+/// The activators of the tasks that others wake.
+#[derive(Clone, Debug, Default)]
+pub struct Activators {
+    /// Posts came in.
+    pub intake: Activator,
+    /// Lifecycle notifications came in.
+    pub lifecycle: Activator,
+    /// Somebody's time may have come.
+    pub reconciler: Activator,
+    /// Something may be to send.
+    pub dispatcher: Activator,
+    /// Something is to be confirmed.
+    pub confirmer: Activator,
+    /// Subscriptions may want care.
+    pub subscriptions: Activator,
+}
+
+/// How a run of a task ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// There was nothing, or nothing more, to do.
+    Idle,
+    /// A full batch was done: there may be more.
+    More,
+}
+
+/// Why a task could not do its work; the next run tries again.
+#[derive(Debug, thiserror::Error)]
+pub enum TaskError {
+    /// Our own memory fails.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Graph fails.
+    #[error(transparent)]
+    Graph(#[from] graph::client::Error),
+    /// Entra ID gives no token.
+    #[error(transparent)]
+    Token(#[from] graph::token::Error),
+    /// XPhone fails.
+    #[error(transparent)]
+    Xphone(#[from] xphone::Error),
+    /// A stored private key is broken.
+    #[error("a notification certificate's private key cannot be used")]
+    Key(#[from] graph::certificate::KeyError),
+    /// No certificate could be made.
+    #[error("a notification certificate could not be made")]
+    Certificate(#[from] rcgen::Error),
+    /// A system answered something that would make us lose people.
+    #[error("{0}")]
+    Implausible(&'static str),
+    /// A computation was cut off by the gateway's stop.
+    #[error("the gateway is stopping")]
+    Stopping,
+}

@@ -1,0 +1,363 @@
+//! The composition root: wires store, clients, tasks and listeners, starts them and stops them.
+
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use url::Url;
+use uuid::Uuid;
+
+use crate::clock::Clock;
+use crate::config::{Config, Graph};
+use crate::graph::client::Client;
+use crate::graph::notification::{PrivateKeys, TokenVerifier};
+use crate::graph::token::{Delegated, Identity};
+use crate::http::{self, Admin, AdminToken, Webhook};
+use crate::store::{Store, StoreError};
+use crate::tasks::Activators;
+use crate::tasks::confirmer::{Confirmer, Reading};
+use crate::tasks::depositor::{self, Depositor, Deposits};
+use crate::tasks::directory::Directory;
+use crate::tasks::dispatcher::Dispatcher;
+use crate::tasks::driver::{Task, chain, drive};
+use crate::tasks::intake::Intake;
+use crate::tasks::lifecycle::Lifecycle;
+use crate::tasks::reconciler::Reconciler;
+use crate::tasks::subscriptions::{Addresses, Subscriptions};
+use crate::tasks::sweep::Sweep;
+use crate::tasks::upkeep::Upkeep;
+use crate::tasks::xphone_reader::XphoneReader;
+use crate::telemetry::{Metrics, TelemetryError};
+use crate::xphone::{self, XPhone};
+use crate::{graph, tasks};
+
+/// How often queues are looked at though nothing woke their task.
+const QUEUE_PERIOD: Duration = Duration::from_secs(1);
+/// How long notifications wait for others to be confirmed with them.
+const CONFIRM_PERIOD: Duration = Duration::from_millis(250);
+const SUBSCRIPTIONS_PERIOD: Duration = Duration::from_secs(10);
+const UPKEEP_PERIOD: Duration = Duration::from_hours(1);
+/// A soft stop that takes longer becomes a hard one.
+pub const SOFT_STOP_MAX: Duration = Duration::from_secs(30);
+
+/// Why the gateway cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Our memory fails.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The metrics fail.
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
+    /// The HTTP client cannot be made.
+    #[error("the HTTP client cannot be set up: are the system's root certificates there?")]
+    Http(#[from] reqwest::Error),
+    /// The app registration's credential cannot be used.
+    #[error(transparent)]
+    Token(#[from] graph::token::Error),
+    /// XPhone's client cannot be made.
+    #[error(transparent)]
+    Xphone(#[from] xphone::Error),
+    /// An address cannot be built from the settings.
+    #[error("graph.login_url or http.public_url is no address to build on")]
+    Address(#[from] url::ParseError),
+    /// A port is taken, or not ours to take.
+    #[error("cannot listen on {address}; choose another address for {setting}")]
+    Listen {
+        /// The setting that names it.
+        setting: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
+}
+
+/// The gateway, wired but not running: every task may be run by hand, as the tests do.
+pub struct App {
+    /// Our memory.
+    pub store: Store,
+    /// Time.
+    pub clock: Clock,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// Everything that runs by itself, in the order in which a change passes through it.
+    pub tasks: Tasks,
+    activators: Activators,
+    deposits: Deposits,
+    depositor: Depositor,
+    admin_token: AdminToken,
+    replica: Uuid,
+}
+
+/// Every task.
+pub struct Tasks {
+    /// People and profiles.
+    pub directory: Directory,
+    /// What XPhone shows.
+    pub xphone_reader: XphoneReader,
+    /// Graph's subscriptions; `None`: without push.
+    pub subscriptions: Option<Subscriptions>,
+    /// Posts become observations.
+    pub intake: Intake,
+    /// Lifecycle notifications.
+    pub lifecycle: Lifecycle,
+    /// Decides.
+    pub reconciler: Reconciler,
+    /// Sends.
+    pub dispatcher: Dispatcher,
+    /// Confirms.
+    pub confirmer: Confirmer,
+    /// Reads everybody.
+    pub sweep: Sweep,
+    /// Forgets.
+    pub upkeep: Upkeep,
+}
+
+impl App {
+    /// Wires the gateway on a store whose schema is up to date.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub fn new(config: &Config, store: Store, clock: Clock) -> Result<Self, StartError> {
+        let metrics = Metrics::new()?;
+        let activators = Activators::default();
+        let replica = Uuid::new_v4();
+        let (deposits, depositor) = depositor::channel(store.clone(), activators.clone());
+        let parts = Parts { config, store: &store, clock: &clock, metrics: &metrics, activators: &activators, replica };
+        let tasks = parts.tasks()?;
+        let admin_token = AdminToken::new(config.admin.bootstrap_token.clone());
+        Ok(Self { store, clock, metrics, tasks, activators, deposits, depositor, admin_token, replica })
+    }
+
+    /// Binds both listeners and starts everything.
+    ///
+    /// # Errors
+    /// An address cannot be listened on.
+    pub async fn start(self, config: &Config) -> Result<Running, StartError> {
+        let public = listen("http.public_listen", config.http.public_listen).await?;
+        let admin = listen("http.admin_listen", config.http.admin_listen).await?;
+        Ok(self.start_on(public, admin))
+    }
+
+    /// Starts everything on listeners that are bound already.
+    #[must_use]
+    pub fn start_on(self, public: TcpListener, admin: TcpListener) -> Running {
+        let (tracker, stop_tasks, stop_http) = (TaskTracker::new(), CancellationToken::new(), CancellationToken::new());
+        let (clock, metrics, activators) = (self.clock.clone(), self.metrics.clone(), self.activators.clone());
+        let (store, replica) = (self.store.clone(), self.replica);
+        let (public_router, admin_router) = self.routers();
+        let App { tasks, depositor, .. } = self;
+        tracker.spawn(depositor.run(stop_tasks.clone()));
+        tracker.spawn(serve(public, public_router, stop_http.clone()));
+        tracker.spawn(serve(admin, admin_router, stop_http.clone()));
+        for (task, period, activator) in tasks.with_periods(&activators) {
+            tracker.spawn(drive(task, period, activator, stop_tasks.clone(), clock.clone(), metrics.clone()));
+        }
+        tracker.close();
+        Running { tracker, stop_tasks, stop_http, store, replica }
+    }
+
+    /// Starts only what takes Graph's posts, for tests that run every task by hand.
+    #[must_use]
+    pub fn start_webhook(&mut self, public: TcpListener) -> Running {
+        let (tracker, stop_tasks, stop_http) = (TaskTracker::new(), CancellationToken::new(), CancellationToken::new());
+        let (deposits, depositor) = depositor::channel(self.store.clone(), self.activators.clone());
+        self.deposits = deposits;
+        tracker.spawn(depositor.run(stop_tasks.clone()));
+        tracker.spawn(serve(public, self.routers().0, stop_http.clone()));
+        tracker.close();
+        Running { tracker, stop_tasks, stop_http, store: self.store.clone(), replica: self.replica }
+    }
+
+    /// The public and the admin router.
+    pub fn routers(&self) -> (axum::Router, axum::Router) {
+        let webhook = Webhook { deposits: self.deposits.clone(), clock: self.clock.clone(), metrics: self.metrics.clone() };
+        let admin = Admin {
+            store: self.store.clone(),
+            clock: self.clock.clone(),
+            metrics: self.metrics.clone(),
+            activators: self.activators.clone(),
+            token: self.admin_token.clone(),
+        };
+        (http::public_router(webhook), http::admin_router(admin))
+    }
+}
+
+/// What the tasks are made from.
+struct Parts<'a> {
+    config: &'a Config,
+    store: &'a Store,
+    clock: &'a Clock,
+    metrics: &'a Metrics,
+    activators: &'a Activators,
+    replica: Uuid,
+}
+
+impl Parts<'_> {
+    fn tasks(&self) -> Result<Tasks, StartError> {
+        let graph_config = &self.config.graph;
+        let http = graph::http_client()?;
+        let graph = Arc::new(self.graph(http.clone())?);
+        let xphone = Arc::new(XPhone::new(&self.config.xphone, self.clock.clone())?);
+        let reading = Arc::new(self.reading(Arc::clone(&graph)));
+        let (store, clock, metrics) = (|| self.store.clone(), || self.clock.clone(), || self.metrics.clone());
+        let (activators, replica) = (|| self.activators.clone(), self.replica);
+        let (tenant, origin) = (graph_config.tenant_id, self.config.xphone.origin.clone());
+        let keys = Mutex::new((BTreeSet::new(), PrivateKeys::default()));
+        let verifier = Arc::new(TokenVerifier::new(graph_config, http.clone(), clock())?);
+        Ok(Tasks {
+            directory: Directory {
+                store: store(),
+                graph: Arc::clone(&graph),
+                xphone: Arc::clone(&xphone),
+                period: self.config.directory.refresh,
+                replica,
+                clock: clock(),
+                activators: activators(),
+            },
+            xphone_reader: XphoneReader {
+                store: store(),
+                xphone: Arc::clone(&xphone),
+                origin: origin.clone(),
+                replica,
+                clock: clock(),
+                metrics: metrics(),
+                activators: activators(),
+            },
+            subscriptions: self.subscriptions(&graph, http)?,
+            intake: Intake {
+                store: store(),
+                verifier,
+                tenant,
+                clock: clock(),
+                metrics: metrics(),
+                activators: activators(),
+                keys,
+            },
+            lifecycle: Lifecycle { store: store(), tenant, clock: clock(), metrics: metrics(), activators: activators() },
+            reconciler: Reconciler { store: store(), clock: clock(), metrics: metrics(), activators: activators() },
+            dispatcher: Dispatcher {
+                store: store(),
+                xphone,
+                origin,
+                clock: clock(),
+                metrics: metrics(),
+                activators: activators(),
+                side: Mutex::default(),
+            },
+            confirmer: Confirmer(Arc::clone(&reading)),
+            sweep: Sweep { reading, period: graph_config.sweep, replica, round: Mutex::new(None) },
+            upkeep: Upkeep { store: store(), clock: clock() },
+        })
+    }
+
+    fn graph(&self, http: reqwest::Client) -> Result<Client, StartError> {
+        let identity = Identity::app(&self.config.graph, http.clone(), self.clock.clone())?;
+        let metrics = self.metrics.clone();
+        let observer = Arc::new(move |endpoint: graph::client::Endpoint, outcome: graph::client::Outcome| {
+            metrics.count_graph_request(endpoint.label(), outcome.label());
+        });
+        Ok(Client::new(&self.config.graph, identity, http, self.clock.clone(), observer))
+    }
+
+    fn reading(&self, graph: Arc<Client>) -> Reading {
+        Reading {
+            store: self.store.clone(),
+            graph,
+            clock: self.clock.clone(),
+            metrics: self.metrics.clone(),
+            activators: self.activators.clone(),
+        }
+    }
+
+    fn subscriptions(&self, graph: &Arc<Client>, http: reqwest::Client) -> Result<Option<Subscriptions>, StartError> {
+        let Graph { push, client_id, .. } = self.config.graph;
+        let Some(public_url) = self.config.http.public_url.as_ref().filter(|_| push) else { return Ok(None) };
+        Ok(Some(Subscriptions {
+            store: self.store.clone(),
+            graph: Arc::clone(graph),
+            delegated: Delegated::new(&self.config.graph, http, self.clock.clone())?,
+            addresses: addresses(public_url)?,
+            client_id,
+            replica: self.replica,
+            clock: self.clock.clone(),
+            metrics: self.metrics.clone(),
+            activators: self.activators.clone(),
+        }))
+    }
+}
+
+fn addresses(public_url: &Url) -> Result<Addresses, url::ParseError> {
+    let base = public_url.as_str().trim_end_matches('/');
+    Ok(Addresses {
+        notifications: format!("{base}/graph/notifications").parse()?,
+        lifecycle: format!("{base}/graph/lifecycle").parse()?,
+    })
+}
+
+impl Tasks {
+    fn with_periods(self, wake: &Activators) -> Vec<(Box<dyn Task>, Duration, tasks::Activator)> {
+        let quiet = tasks::Activator::default;
+        let mut all: Vec<(Box<dyn Task>, Duration, tasks::Activator)> = vec![
+            (Box::new(self.directory), QUEUE_PERIOD, quiet()),
+            (Box::new(self.xphone_reader), QUEUE_PERIOD, quiet()),
+            (Box::new(self.intake), QUEUE_PERIOD, wake.intake.clone()),
+            (Box::new(self.lifecycle), QUEUE_PERIOD, wake.lifecycle.clone()),
+            (Box::new(self.reconciler), QUEUE_PERIOD, wake.reconciler.clone()),
+            (Box::new(self.dispatcher), QUEUE_PERIOD, wake.dispatcher.clone()),
+            (Box::new(self.confirmer), CONFIRM_PERIOD, wake.confirmer.clone()),
+            (Box::new(self.sweep), QUEUE_PERIOD, quiet()),
+            (Box::new(self.upkeep), UPKEEP_PERIOD, quiet()),
+        ];
+        if let Some(subscriptions) = self.subscriptions {
+            all.push((Box::new(subscriptions), SUBSCRIPTIONS_PERIOD, wake.subscriptions.clone()));
+        }
+        all
+    }
+}
+
+async fn listen(setting: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address).await.map_err(|source| StartError::Listen { setting, address, source })
+}
+
+async fn serve(listener: TcpListener, router: axum::Router, stop: CancellationToken) {
+    let served = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned());
+    if let Err(error) = served.await {
+        tracing::error!(error = %chain(&error), "a listener ended");
+    }
+}
+
+/// The running gateway.
+pub struct Running {
+    tracker: TaskTracker,
+    stop_tasks: CancellationToken,
+    stop_http: CancellationToken,
+    store: Store,
+    replica: Uuid,
+}
+
+impl Running {
+    /// Stops softly: answers what has come in, finishes what has begun, takes nothing back. Past [`SOFT_STOP_MAX`], or when
+    /// `hurry` completes, it stops hard; the next run repairs what that leaves.
+    pub async fn stop(self, hurry: impl Future<Output = ()>) {
+        self.stop_http.cancel();
+        self.stop_tasks.cancel();
+        tokio::select! {
+            () = self.tracker.wait() => {
+                if let Err(error) = self.store.release_leases(self.replica).await {
+                    tracing::warn!(error = %chain(&error), "leases could not be given up; they run out by themselves");
+                }
+            }
+            () = tokio::time::sleep(SOFT_STOP_MAX) => tracing::warn!("the soft stop took too long: stopping hard"),
+            () = hurry => tracing::warn!("stopping hard"),
+        }
+        self.store.close().await;
+    }
+}

@@ -1,0 +1,150 @@
+//! The part of the control API that plays the people: who there is, what their Teams client says, what they pick by hand.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use super::control::parse;
+use super::presence::{ClientSession, Pair, Preferred, preferred_lifetime};
+use super::presence_writes::iso_duration;
+use super::refusal::Refusal;
+use super::state::{Emulator, User, World};
+
+/// `GET /control/users`
+pub async fn list(State(emulator): State<Arc<Emulator>>) -> Json<Value> {
+    emulator.catch_up_with_time();
+    emulator.look(|world| Json(world.users.values().map(described).collect()))
+}
+
+/// `GET /control/users/{id}`
+pub async fn show(State(emulator): State<Arc<Emulator>>, Path(id): Path<Uuid>) -> Result<Json<Value>, Refusal> {
+    emulator.change(|world, now| {
+        world.settle(id, now);
+        world.users.get(&id).map(|user| Json(described(user))).ok_or_else(no_user)
+    })
+}
+
+/// `PUT /control/users/{id}`: makes the user, or changes the directory properties; presence stays.
+pub async fn put(State(emulator): State<Arc<Emulator>>, Path(id): Path<Uuid>, body: Bytes) -> Result<Json<Value>, Refusal> {
+    let mut properties: Map<String, Value> = parse(&body)?;
+    let Some(name) = properties.get("userPrincipalName").filter(|name| name.is_string()).cloned() else {
+        return Err(Refusal::bad_request("userPrincipalName is required."));
+    };
+    properties.entry("displayName").or_insert(name);
+    properties.entry("mail").or_insert(Value::Null);
+    properties.entry("accountEnabled").or_insert(Value::Bool(true));
+    properties.insert("id".to_owned(), Value::from(id.to_string()));
+    emulator.look(|world| {
+        let change = world.next_change();
+        let user = world.users.entry(id).or_insert_with(|| User::new(Map::new(), change));
+        user.properties = properties;
+        Ok(Json(described(user)))
+    })
+}
+
+/// `DELETE /control/users/{id}`
+pub async fn remove(State(emulator): State<Arc<Emulator>>, Path(id): Path<Uuid>) -> Result<StatusCode, Refusal> {
+    emulator.look(|world| world.users.remove(&id)).map(|_| StatusCode::NO_CONTENT).ok_or_else(no_user)
+}
+
+#[derive(Deserialize)]
+struct Said {
+    #[serde(flatten)]
+    pair: Pair,
+    #[serde(rename = "outOfOfficeMessage")]
+    out_of_office: Option<String>,
+}
+
+/// `PUT /control/users/{id}/teams`
+pub async fn put_teams(State(emulator): State<Arc<Emulator>>, Path(id): Path<Uuid>, body: Bytes) -> Result<Json<Value>, Refusal> {
+    let said: Said = parse(&body)?;
+    emulator.change(|world, now| {
+        say(world, id, said, now)?;
+        world.users.get(&id).map(|user| Json(described(user))).ok_or_else(no_user)
+    })
+}
+
+/// `PUT /control/teams`: by user id, all at once, so that notifications travel together.
+pub async fn put_teams_of_many(State(emulator): State<Arc<Emulator>>, body: Bytes) -> Result<StatusCode, Refusal> {
+    let everybody: BTreeMap<Uuid, Said> = parse(&body)?;
+    emulator.change(|world, now| {
+        for (id, said) in everybody {
+            say(world, id, said, now)?;
+        }
+        Ok(StatusCode::NO_CONTENT)
+    })
+}
+
+fn say(world: &mut World, id: Uuid, said: Said, now: Timestamp) -> Result<(), Refusal> {
+    let change = world.next_change();
+    let user = world.users.get_mut(&id).ok_or_else(no_user)?;
+    let signed_in = !said.pair.is("Offline", "Offline");
+    user.sources.client = signed_in.then_some(ClientSession { pair: said.pair, change });
+    user.out_of_office = said.out_of_office;
+    world.settle(id, now);
+    Ok(())
+}
+
+#[derive(Deserialize)]
+struct Picked {
+    #[serde(flatten)]
+    pair: Pair,
+    #[serde(rename = "expirationDuration")]
+    expiration_duration: Option<String>,
+}
+
+/// `PUT /control/users/{id}/preferred`
+pub async fn put_preferred(
+    State(emulator): State<Arc<Emulator>>,
+    Path(id): Path<Uuid>,
+    body: Bytes,
+) -> Result<Json<Value>, Refusal> {
+    let Picked { pair, expiration_duration } = parse(&body)?;
+    let lifetime = match expiration_duration.as_deref() {
+        None => preferred_lifetime(&pair.availability),
+        Some(text) => {
+            iso_duration(text).ok_or_else(|| Refusal::bad_request("expirationDuration is not an ISO 8601 duration."))?
+        }
+    };
+    emulator.change(|world, now| {
+        let user = world.users.get_mut(&id).ok_or_else(no_user)?;
+        user.sources.preferred = Some(Preferred { pair, expires_at: now.saturating_add(lifetime).unwrap_or(now) });
+        world.settle(id, now);
+        world.users.get(&id).map(|user| Json(described(user))).ok_or_else(no_user)
+    })
+}
+
+/// `DELETE /control/users/{id}/preferred`
+pub async fn remove_preferred(State(emulator): State<Arc<Emulator>>, Path(id): Path<Uuid>) -> Result<StatusCode, Refusal> {
+    emulator.change(|world, now| {
+        world.users.get_mut(&id).ok_or_else(no_user)?.sources.preferred = None;
+        world.settle(id, now);
+        Ok(StatusCode::NO_CONTENT)
+    })
+}
+
+fn described(user: &User) -> Value {
+    let shown = user.shown();
+    json!({
+        "user": user.properties,
+        "availability": shown.pair.availability,
+        "activity": shown.pair.activity,
+        "sequenceNumber": shown.sequence_number,
+        "reads": user.read().pair,
+        "outOfOfficeMessage": user.out_of_office,
+        "sessions": { "teams": user.sources.client, "app": user.sources.app },
+        "preferred": user.sources.preferred,
+    })
+}
+
+fn no_user() -> Refusal {
+    Refusal::not_found("No such user.")
+}

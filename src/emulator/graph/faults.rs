@@ -1,0 +1,169 @@
+//! What goes wrong on demand: refusals, lost, doubled, late and tampered notifications, stale reads, ghosts.
+
+use serde::{Deserialize, Serialize};
+
+use super::requests::Endpoint;
+
+/// Everything that can be made to go wrong; what is absent is off.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Faults {
+    pub deny: Vec<Deny>,
+    pub notifications: NotificationFaults,
+    /// Reads go on showing the presence from before the change.
+    pub presence_lag: bool,
+    /// PATCH and DELETE of subscriptions answer 404, create answers 409, and lists are empty.
+    pub ghost_subscription: bool,
+}
+
+/// Requests that are refused before anything else looks at them.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Deny {
+    pub endpoint: Deniable,
+    /// Only this method, such as `PATCH`; absent: all.
+    #[serde(default)]
+    pub method: Option<String>,
+    pub status: u16,
+    /// Absent: the answer carries no `Retry-After`.
+    #[serde(default)]
+    pub retry_after_seconds: Option<u64>,
+    /// How many requests; absent: all until switched off.
+    #[serde(default)]
+    pub times: Option<u32>,
+    /// `error.code` (Graph) or `error` (Entra); absent: what suits the status.
+    #[serde(default)]
+    pub error_code: Option<String>,
+}
+
+/// What can be refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Deniable {
+    GetPresencesByUserId,
+    Subscriptions,
+    /// Token and device code requests.
+    Token,
+    Users,
+    /// `GET` of one presence and the four set and clear actions.
+    Presence,
+    /// The keys and the metadata that lead to them.
+    Keys,
+}
+
+/// What happens to change notifications, applied in this order: lose, tamper, delay or hold, duplicate.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NotificationFaults {
+    /// So many of the next ones are never sent.
+    pub lose: u32,
+    /// So many of the next ones are sent twice.
+    pub duplicate: u32,
+    /// So many of the next ones are kept until released.
+    pub delay: u32,
+    /// All are kept until released.
+    pub hold: bool,
+    /// What was kept is released newest first.
+    pub reverse: bool,
+    pub tamper: Tamper,
+    /// How many are tampered with; absent: all until switched off.
+    pub times: Option<u32>,
+    /// Validation tokens of version 1.0 instead of 2.0 (both are genuine).
+    pub v1_tokens: bool,
+}
+
+/// What is wrong with a notification.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Tamper {
+    #[default]
+    None,
+    /// `dataSignature` does not fit the content.
+    Signature,
+    /// The validation token's own signature is broken.
+    TokenSignature,
+    WrongAudience,
+    /// The token was made for another app than Microsoft Graph Change Tracking.
+    WrongPublisher,
+    ExpiredToken,
+    /// The token is of another tenant.
+    WrongTenant,
+    /// The token is signed with a key that nobody published.
+    UnknownKey,
+    /// `validationTokens` is null.
+    NoToken,
+    WrongClientState,
+    /// `encryptionCertificateId` names a certificate the subscriber never gave.
+    ForeignCertificateId,
+}
+
+/// What becomes of one change notification.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    Lost,
+    Sent { twice: bool },
+    Held { twice: bool },
+}
+
+impl Faults {
+    /// The refusal that this request meets, if any, counted down.
+    pub fn strike(&mut self, endpoint: Endpoint, method: &str) -> Option<Deny> {
+        let meant = |deny: &&mut Deny| {
+            deny.endpoint == endpoint.deniable()
+                && deny.times != Some(0)
+                && deny.method.as_deref().is_none_or(|only| only.eq_ignore_ascii_case(method))
+        };
+        let deny = self.deny.iter_mut().find(meant)?;
+        deny.times = deny.times.map(|times| times - 1);
+        Some(deny.clone())
+    }
+}
+
+impl NotificationFaults {
+    /// What becomes of the next change notification, counted down.
+    pub fn next(&mut self) -> (Fate, Tamper) {
+        if take_one(&mut self.lose) {
+            return (Fate::Lost, Tamper::None);
+        }
+        let tamper = match (self.tamper, &mut self.times) {
+            (Tamper::None, _) => Tamper::None,
+            (tamper, None) => tamper,
+            (tamper, Some(times)) => {
+                if take_one(times) {
+                    tamper
+                } else {
+                    Tamper::None
+                }
+            }
+        };
+        let held = self.hold || take_one(&mut self.delay);
+        let twice = take_one(&mut self.duplicate);
+        (if held { Fate::Held { twice } } else { Fate::Sent { twice } }, tamper)
+    }
+}
+
+fn take_one(left: &mut u32) -> bool {
+    let any = *left > 0;
+    *left = left.saturating_sub(1);
+    any
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn faults_count_down() {
+        let mut faults: Faults = serde_json::from_value(serde_json::json!({
+            "deny": [{ "endpoint": "users", "status": 429, "times": 1 }],
+            "notifications": { "lose": 1, "duplicate": 1, "tamper": "no_token", "times": 1 },
+        }))
+        .unwrap();
+        assert!(faults.strike(Endpoint::Token, "POST").is_none());
+        assert_eq!(faults.strike(Endpoint::Users, "GET").unwrap().status, 429);
+        assert!(faults.strike(Endpoint::Users, "GET").is_none());
+        assert_eq!(faults.notifications.next(), (Fate::Lost, Tamper::None));
+        assert_eq!(faults.notifications.next(), (Fate::Sent { twice: true }, Tamper::NoToken));
+        assert_eq!(faults.notifications.next(), (Fate::Sent { twice: false }, Tamper::None));
+    }
+}

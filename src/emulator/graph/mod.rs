@@ -1,0 +1,196 @@
+//! Microsoft Graph and Entra ID over real HTTP on this machine, faithful to what is documented and unkind where Graph is.
+//!
+//! Login and Graph share one address. What a person, an administrator or bad luck would do is done through `/control`
+//! (JSON in and out; errors as Graph words them):
+//!
+//! | request | body | does |
+//! |---|---|---|
+//! | `GET /control/users` | | everybody, as below |
+//! | `PUT`, `GET`, `DELETE /control/users/{id}` | `{userPrincipalName, mail?, displayName?, accountEnabled?, ...}` | makes or changes a user; shows what is visible, every session, the preferred presence and the sequence number; deletes |
+//! | `PUT /control/users/{id}/teams` | `{availability, activity, outOfOfficeMessage?}` | what the user's Teams client says; `Offline`/`Offline`: no session |
+//! | `PUT /control/teams` | `{"{id}": {availability, activity}, ...}` | the same for many at once |
+//! | `PUT`, `DELETE /control/users/{id}/preferred` | `{availability, activity, expirationDuration?}` | picked by hand, put back |
+//! | `GET /control/device-codes` | | sign-ins that wait for a person |
+//! | `POST /control/device-codes/{user_code}/approve` | `{user_principal_name}` | the user signs in |
+//! | `POST /control/device-codes/{user_code}/deny` | | the user declines |
+//! | `GET /control/clock` | | the emulated time |
+//! | `POST /control/clock/advance` | `{seconds}` | moves it forward |
+//! | `PUT`, `GET /control/faults` | see below | replaces all faults, shows them |
+//! | `POST /control/notifications/release` | | sends what a fault held, one after the other |
+//! | `GET /control/notifications/pending` | | `{pending, held}`: on their way, kept by a fault |
+//! | `POST /control/signing-keys/rotate` | `{drop_old?}` | signs with a new key from now on |
+//! | `POST /control/refresh-tokens/revoke` | `{user_principal_name, error?}` | `AADSTS50173` (default) or `AADSTS50078` |
+//! | `GET /control/subscriptions` | | every live subscription |
+//! | `DELETE /control/subscriptions/{id}` | | loses it silently |
+//! | `POST /control/subscriptions/{id}/lifecycle` | `{event, client_state?}` | sends a lifecycle notification |
+//! | `POST /control/subscriptions/{id}/expire-token` | | its access token has run out: changes are kept back until it is renewed |
+//! | `GET /control/requests` | | requests by endpoint and status, grants, key fetches, deliveries |
+//!
+//! Faults: `{"deny": [{endpoint, method?, status, retry_after_seconds?, times?, error_code?}], "notifications": {lose, duplicate,
+//! delay, hold, reverse, tamper, times, v1_tokens}, "presence_lag": false, "ghost_subscription": false}`; what is absent is off.
+//!
+//! Not emulated: `$batch`, `users/delta`, status messages, slow and drop throttling of notifications.
+
+mod assertion;
+mod control;
+mod control_users;
+mod delivery;
+mod device_codes;
+mod encryption;
+mod envelope;
+mod faults;
+mod handshake;
+mod presence;
+mod presence_reads;
+mod presence_writes;
+mod refusal;
+mod requests;
+mod signing;
+mod state;
+mod subscription_request;
+mod subscriptions;
+#[cfg(test)]
+mod tests;
+mod tokens;
+mod users;
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::StatusCode;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{get, post};
+use tokio::net::TcpListener;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
+use uuid::Uuid;
+
+use self::refusal::Refusal;
+use self::signing::{SigningKey, SigningKeys};
+use self::state::Emulator;
+use super::clock::EmulatedClock;
+
+/// How often the emulator looks whether something ran out.
+const LOOK_AT_CLOCK_EVERY: Duration = Duration::from_millis(200);
+
+/// What the emulated tenant is like.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where to listen; port 0 picks a free one.
+    pub listen: SocketAddr,
+    /// The one tenant there is.
+    pub tenant_id: Uuid,
+    /// The one app registration there is; also the only session id that `setPresence` takes.
+    pub client_id: Uuid,
+    /// The app's secret.
+    pub client_secret: String,
+    /// The app's certificate (DER), for PS256 assertions.
+    pub client_certificate_der: Option<Vec<u8>>,
+    /// A token of a federated identity provider that proves the app, taken word for word.
+    pub federated_token: Option<String>,
+    /// How many seconds a device must wait between two questions; Entra says 5.
+    pub device_code_interval_seconds: u32,
+    /// The emulated time; the control API moves it.
+    pub clock: EmulatedClock,
+}
+
+impl Options {
+    /// A tenant with random ids and a random secret, on any free port of the loopback interface.
+    #[must_use]
+    pub fn new(clock: EmulatedClock) -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            tenant_id: Uuid::new_v4(),
+            client_id: Uuid::new_v4(),
+            client_secret: tokens::random_text(),
+            client_certificate_der: None,
+            federated_token: None,
+            device_code_interval_seconds: 5,
+            clock,
+        }
+    }
+}
+
+/// An emulator that listens; dropping it stops it without waiting.
+#[derive(Debug)]
+pub struct Running {
+    /// Of login and of Graph, such as `http://127.0.0.1:40123`.
+    pub base_url: String,
+    tracker: TaskTracker,
+    stopping: CancellationToken,
+    _stop_when_dropped: DropGuard,
+}
+
+impl Running {
+    /// Stops listening and delivering, and waits until both have ended.
+    pub async fn stop(self) {
+        self.stopping.cancel();
+        self.tracker.close();
+        self.tracker.wait().await;
+    }
+}
+
+/// Starts listening.
+///
+/// # Errors
+/// Where the address cannot be had, no signing key can be made or no HTTP client be built.
+pub async fn start(options: Options) -> io::Result<Running> {
+    let listener = TcpListener::bind(options.listen).await?;
+    let base_url = format!("http://{}", listener.local_addr()?);
+    let key = tokio::task::spawn_blocking(SigningKey::generate).await.map_err(io::Error::other)?;
+    let signing = SigningKeys::new(key.map_err(|_| io::Error::other("no signing key could be made"))?);
+    // Notifications go to this machine, and a real sender follows no redirect.
+    let http =
+        reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().map_err(io::Error::other)?;
+    let emulator = Arc::new(Emulator::new(options, base_url.clone(), http, signing));
+    let (tracker, stopping) = (emulator.tracker.clone(), emulator.stopping.clone());
+    let server = axum::serve(listener, router(Arc::clone(&emulator))).with_graceful_shutdown(stopping.clone().cancelled_owned());
+    tracker.spawn(server.into_future());
+    tracker.spawn(watch_clock(emulator));
+    Ok(Running { base_url, tracker, _stop_when_dropped: stopping.clone().drop_guard(), stopping })
+}
+
+async fn watch_clock(emulator: Arc<Emulator>) {
+    let mut ticks = tokio::time::interval(LOOK_AT_CLOCK_EVERY);
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => emulator.catch_up_with_time(),
+            () = emulator.stopping.cancelled() => return,
+        }
+    }
+}
+
+fn router(emulator: Arc<Emulator>) -> Router {
+    let entra = Router::new()
+        .route("/{tenant}/oauth2/v2.0/token", post(tokens::token))
+        .route("/{tenant}/oauth2/v2.0/devicecode", post(device_codes::begin))
+        .route("/{tenant}/v2.0/.well-known/openid-configuration", get(signing::metadata_v2))
+        .route("/{tenant}/.well-known/openid-configuration", get(signing::metadata_v1))
+        .route("/{tenant}/discovery/v2.0/keys", get(signing::keys))
+        .route("/{tenant}/discovery/keys", get(signing::keys));
+    let graph = Router::new()
+        .route("/v1.0/users", get(users::list))
+        .route("/v1.0/users/{id}", get(users::one))
+        .route("/v1.0/users/{id}/presence", get(presence_reads::one))
+        .route("/v1.0/communications/presences/{id}", get(presence_reads::one))
+        .route("/v1.0/communications/getPresencesByUserId", post(presence_reads::many))
+        .route("/v1.0/users/{id}/presence/setPresence", post(presence_writes::set_presence))
+        .route("/v1.0/users/{id}/presence/clearPresence", post(presence_writes::clear_presence))
+        .route("/v1.0/users/{id}/presence/setUserPreferredPresence", post(presence_writes::set_preferred))
+        .route("/v1.0/users/{id}/presence/clearUserPreferredPresence", post(presence_writes::clear_preferred))
+        .route("/v1.0/subscriptions", get(subscriptions::list).post(subscriptions::create))
+        .route("/v1.0/subscriptions/{id}", get(subscriptions::one).patch(subscriptions::renew).delete(subscriptions::delete));
+    let unknown = || async { Refusal::new(StatusCode::BAD_REQUEST, "BadRequest", "Resource not found for the segment.") };
+    Router::new()
+        .merge(entra)
+        .merge(graph)
+        .merge(control::routes())
+        .fallback(unknown)
+        .layer(DefaultBodyLimit::max(64 * 1024 * 1024))
+        .layer(from_fn_with_state(Arc::clone(&emulator), requests::observe))
+        .with_state(emulator)
+}

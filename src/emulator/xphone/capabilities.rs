@@ -1,0 +1,39 @@
+//! What the server can do, its presence statuses and its tree of places.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::routing::get;
+use axum::{Json, Router};
+use serde_json::{Value, json};
+
+use super::directory::Location;
+use super::kind::Kind;
+use super::server::Server;
+
+pub fn router() -> Router<Arc<Server>> {
+    Router::new()
+        .route("/api/v1/server/capabilities", get(capabilities))
+        .route("/api/v1/presenceStates", get(presence_states))
+        .route("/api/v1/locations", get(locations))
+}
+
+async fn capabilities() -> Json<Value> {
+    Json(json!({
+        "serverVersion": "10.0.0 (emulated)",
+        "contractVersion": 1,
+        "appointments": true,
+        "forwardingOnAppointment": true,
+        "events": true,
+        "profileTemplates": true,
+    }))
+}
+
+async fn presence_states() -> Json<Value> {
+    let of = |kind: Kind| json!({ "guid": kind.guid(), "kind": kind, "name": kind.name(), "colour": kind.colour() });
+    Json(Kind::ALL.into_iter().map(of).collect())
+}
+
+async fn locations(State(server): State<Arc<Server>>) -> Json<Vec<Location>> {
+    Json(server.look(|state, _| state.locations.values().cloned().collect()))
+}

@@ -1,0 +1,66 @@
+//! What the server was told to get wrong.
+
+use serde::{Deserialize, Serialize};
+
+use super::endpoint::Endpoint;
+use super::guid::Guid;
+
+/// Everything that goes wrong at present.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Faults {
+    /// Refusals; the first that strikes answers.
+    pub deny: Vec<Deny>,
+    /// Every request is cut off without an answer.
+    pub down: bool,
+    /// Event streams stay open and say nothing.
+    pub silent_events: bool,
+    /// So many changes are applied, and the connection is cut instead of answering.
+    pub applied_but_answer_lost: u32,
+}
+
+/// A refusal in place of the real answer.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Deny {
+    pub endpoint: Endpoint,
+    /// Only calls about this user.
+    #[serde(default)]
+    pub user: Option<Guid>,
+    pub status: u16,
+    #[serde(default)]
+    pub retry_after_seconds: Option<u64>,
+    /// How often it strikes before it is spent; `None`: for ever.
+    #[serde(default)]
+    pub times: Option<u32>,
+}
+
+/// What becomes of a request.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Verdict {
+    Answer,
+    Refuse { status: u16, retry_after_seconds: Option<u64> },
+    Cut,
+}
+
+impl Faults {
+    /// Judges one request; a refusal that strikes is spent by one.
+    pub fn judge(&mut self, endpoint: Endpoint, user: Option<Guid>) -> Verdict {
+        if self.down {
+            return Verdict::Cut;
+        }
+        let strikes = |deny: &Deny| {
+            deny.times != Some(0) && deny.endpoint.covers(endpoint) && deny.user.is_none_or(|aimed_at| Some(aimed_at) == user)
+        };
+        let Some(deny) = self.deny.iter_mut().find(|deny| strikes(deny)) else { return Verdict::Answer };
+        deny.times = deny.times.map(|times| times - 1);
+        Verdict::Refuse { status: deny.status, retry_after_seconds: deny.retry_after_seconds }
+    }
+
+    /// Whether the answer to a change just applied gets lost.
+    pub fn loses_answer(&mut self) -> bool {
+        let lost = self.applied_but_answer_lost > 0;
+        self.applied_but_answer_lost = self.applied_but_answer_lost.saturating_sub(1);
+        lost
+    }
+}

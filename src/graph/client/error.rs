@@ -1,0 +1,194 @@
+//! Why Graph did not do what was asked, sorted by what the caller can do.
+
+use std::fmt;
+use std::time::Duration;
+
+use reqwest::StatusCode;
+use serde::Deserialize;
+
+use crate::graph::token;
+
+/// How much of Graph's own words is kept.
+const MESSAGE_CHARACTERS_MAX: usize = 200;
+
+/// Why Graph did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Not now: ask again after this time.
+    #[error("{waiting}: wait {} s", retry_after.as_secs_f32())]
+    Wait {
+        /// Not before.
+        retry_after: Duration,
+        /// Whose wish it is.
+        waiting: Waiting,
+    },
+    /// Something broke that may work in a while. The request may have been carried out nonetheless.
+    #[error("Graph gave no answer: {reason}")]
+    Retry {
+        /// What happened instead.
+        reason: String,
+    },
+    /// Graph does not want this request, now or later.
+    #[error("Graph refused with {status} {code}: {message}")]
+    Refused {
+        /// The HTTP status.
+        status: u16,
+        /// Graph's code, empty if there was none.
+        code: String,
+        /// Graph's words without names, addresses, ids.
+        message: String,
+    },
+    /// Graph does not accept the access token (401), for the app not even a new one.
+    #[error("Graph does not accept the access token")]
+    TokenRefused,
+    /// There is no access token to ask with.
+    #[error("there is no access token: {0}")]
+    Token(#[from] token::Error),
+    /// Graph answered with something else than documented.
+    #[error("Graph's answer about {endpoint} cannot be understood")]
+    Unclear {
+        /// The kind of request.
+        endpoint: &'static str,
+        /// Where the answer departs from what was expected.
+        source: serde_json::Error,
+    },
+    /// More was asked for in one request than Graph takes; nothing was sent.
+    #[error("{asked} ids in one request, Graph takes {max}")]
+    TooMany {
+        /// How many.
+        asked: usize,
+        /// How many at most.
+        max: usize,
+    },
+    /// The link to the next page leads away from Graph; it was not followed, since it would take the token along.
+    #[error("the link to the next page leads elsewhere than graph.base_url")]
+    StrangeLink,
+}
+
+/// Whose wish it is to wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waiting {
+    /// Our own request budget is used up.
+    Budget,
+    /// Graph throttles this kind of request.
+    Throttled,
+}
+
+impl fmt::Display for Waiting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Budget => "the request budget is used up",
+            Self::Throttled => "Graph throttles this kind of request",
+        })
+    }
+}
+
+/// What the caller can do about an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NextStep {
+    /// Ask again after this time.
+    Wait(Duration),
+    /// Ask again, ever more slowly.
+    Retry,
+    /// This very request will not succeed; others may.
+    GiveUp,
+    /// Nothing of the kind will succeed until somebody acts.
+    TellOperator,
+}
+
+impl Error {
+    /// What the caller can do about it.
+    #[must_use]
+    pub fn next_step(&self) -> NextStep {
+        match self {
+            Self::Wait { retry_after, .. } | Self::Token(token::Error::Throttled { retry_after }) => NextStep::Wait(*retry_after),
+            Self::Retry { .. } | Self::Unclear { .. } | Self::Token(token::Error::Unreachable { .. }) => NextStep::Retry,
+            Self::Refused { status: 403, .. } | Self::TokenRefused | Self::Token(_) => NextStep::TellOperator,
+            Self::Refused { .. } | Self::TooMany { .. } | Self::StrangeLink => NextStep::GiveUp,
+        }
+    }
+
+    /// The status with which Graph refused, such as 404 and 409; `None` for every other error.
+    #[must_use]
+    pub fn refused_with(&self) -> Option<u16> {
+        match self {
+            Self::Refused { status, .. } => Some(*status),
+            Self::TokenRefused => Some(401),
+            _ => None,
+        }
+    }
+}
+
+#[derive(Default, Deserialize)]
+struct Answer {
+    #[serde(default)]
+    error: Details,
+}
+
+#[derive(Default, Deserialize)]
+struct Details {
+    #[serde(default)]
+    code: Option<String>,
+    #[serde(default)]
+    message: Option<String>,
+}
+
+/// A refusal with what its body says, if it says anything.
+pub(super) fn refused(status: StatusCode, body: &[u8]) -> Error {
+    let Details { code, message } = serde_json::from_slice::<Answer>(body).unwrap_or_default().error;
+    let is_of_a_code = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
+    Error::Refused {
+        status: status.as_u16(),
+        code: code.unwrap_or_default().chars().filter(is_of_a_code).take(64).collect(),
+        message: without_personal_content(&message.unwrap_or_default()),
+    }
+}
+
+/// Leaves out what may name a person: quoted text, addresses, ids.
+fn without_personal_content(message: &str) -> String {
+    let mut kept = String::new();
+    for (index, part) in message.split(['\'', '"']).enumerate() {
+        let is_quoted = index % 2 == 1;
+        if is_quoted && !part.chars().all(|c| c.is_ascii_digit()) {
+            kept.push('…');
+        } else {
+            kept.push_str(part);
+        }
+    }
+    let words = kept.split_whitespace().map(|word| if may_name_somebody(word) { "…" } else { word });
+    words.collect::<Vec<_>>().join(" ").chars().take(MESSAGE_CHARACTERS_MAX).collect()
+}
+
+fn may_name_somebody(word: &str) -> bool {
+    let digits = word.chars().filter(char::is_ascii_digit).count();
+    word.contains('@') || word.contains("://") || word.len() > 30 || (word.contains('-') && digits > 4)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_name_a_person_is_left_out() {
+        let check = |message: &str, expected: &str| assert_eq!(without_personal_content(message), expected);
+        check("Resource 'alice@example.com' does not exist", "Resource … does not exist");
+        check("User alice@example.com is unknown", "User … is unknown");
+        check("App 'a1b2' has reached its limit of '1' 'x' subscription", "App … has reached its limit of 1 … subscription");
+        check("id 1f2e3d4c-0000-1111-2222-333344445555 is invalid", "id … is invalid");
+        check("see https://graph.example.com/users/alice", "see …");
+        check("Invalid filter clause", "Invalid filter clause");
+        check(&"word ".repeat(100), &"word ".repeat(40));
+    }
+
+    #[test]
+    fn a_refusal_is_read_from_whatever_body() {
+        let check = |body: &str, expected: &str| assert_eq!(refused(StatusCode::CONFLICT, body.as_bytes()).to_string(), expected);
+        check(
+            r#"{"error":{"code":"Conflict","message":"A subscripton already exists.","innerError":{"x":1}}}"#,
+            "Graph refused with 409 Conflict: A subscripton already exists.",
+        );
+        check(r#"{"error":{"code":null}}"#, "Graph refused with 409 : ");
+        check("<html>", "Graph refused with 409 : ");
+        check("", "Graph refused with 409 : ");
+    }
+}

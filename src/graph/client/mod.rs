@@ -1,0 +1,218 @@
+//! Requests to Graph: within the budget, never into a closed gate, each with an answer the caller can act on.
+
+mod budget;
+mod error;
+mod gate;
+mod presences;
+mod subscriptions;
+mod users;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::header::{AUTHORIZATION, HeaderValue};
+use reqwest::{Method, RequestBuilder, StatusCode};
+use serde::de::DeserializeOwned;
+use url::Url;
+
+use budget::Budget;
+use gate::Gates;
+
+pub use error::{Error, NextStep, Waiting};
+pub use presences::{Bisected, PRESENCES_MAX, PresenceRead};
+pub use subscriptions::{EncryptionCertificate, NewSubscription, Subscription, presences_resource};
+pub use users::{GraphUser, NextLink, UsersPage};
+
+use super::token::{AccessToken, Identity};
+use super::wire;
+use crate::clock::Clock;
+use crate::config::Graph;
+
+/// How long Graph is left alone when it throttles without saying for how long: its limits count over 30 s.
+const THROTTLED_UNSTATED: Duration = Duration::from_secs(30);
+
+/// What kind of request it is: each has a gate of its own, and its own line in the metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Endpoint {
+    /// Reading the directory.
+    Users,
+    /// Reading presences.
+    Presences,
+    /// Creating, renewing, listing, deleting subscriptions.
+    Subscriptions,
+}
+
+impl Endpoint {
+    /// Every one, in the order of their gates.
+    pub const ALL: [Self; 3] = [Self::Users, Self::Presences, Self::Subscriptions];
+
+    /// For metrics and logs.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Users => "users",
+            Self::Presences => "presences",
+            Self::Subscriptions => "subscriptions",
+        }
+    }
+}
+
+/// What became of one request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Graph answered with this status.
+    Status(u16),
+    /// Not sent: the budget is used up.
+    OverBudget,
+    /// Not sent: Graph asked to wait.
+    GateClosed,
+    /// No answer.
+    Unreachable,
+}
+
+impl Outcome {
+    /// For metrics and logs: the status, or why there is none.
+    #[must_use]
+    pub fn label(self) -> String {
+        match self {
+            Self::Status(status) => status.to_string(),
+            Self::OverBudget => "over_budget".to_owned(),
+            Self::GateClosed => "gate_closed".to_owned(),
+            Self::Unreachable => "unreachable".to_owned(),
+        }
+    }
+}
+
+/// Is told of every request, for the metrics.
+pub type Observer = Arc<dyn Fn(Endpoint, Outcome) + Send + Sync>;
+
+/// Asks Graph. Share one among all tasks: it holds the request budget.
+pub struct Client {
+    http: reqwest::Client,
+    base_url: Url,
+    identity: Identity,
+    budget: Budget,
+    gates: Gates,
+    clock: Clock,
+    observer: Observer,
+}
+
+/// Whose token a request carries.
+#[derive(Clone, Copy)]
+enum Bearer<'a> {
+    App,
+    Account(&'a AccessToken),
+}
+
+impl Client {
+    /// Prepares to ask Graph as `identity`; asks for nothing yet. Make `http` with [`super::http_client`].
+    #[must_use]
+    pub fn new(config: &Graph, identity: Identity, http: reqwest::Client, clock: Clock, observer: Observer) -> Self {
+        let budget = Budget::new(config.requests_per_30_seconds_max, clock.clone());
+        let gates = Gates::new(clock.clone());
+        Self { http, base_url: config.base_url.clone(), identity, budget, gates, clock, observer }
+    }
+
+    /// How many requests could be sent right now without waiting.
+    #[must_use]
+    pub fn budget_remaining(&self) -> u32 {
+        self.budget.remaining()
+    }
+
+    /// As whom the client asks when no account's token is given.
+    #[must_use]
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let base = self.base_url.as_str().trim_end_matches('/');
+        self.http.request(method, format!("{base}/v1.0/{path}"))
+    }
+
+    async fn ask<T: DeserializeOwned>(
+        &self,
+        endpoint: Endpoint,
+        bearer: Bearer<'_>,
+        request: RequestBuilder,
+    ) -> Result<T, Error> {
+        let answer = self.send(endpoint, bearer, request).await?;
+        serde_json::from_slice(&answer).map_err(|error| Error::Unclear { endpoint: endpoint.label(), source: error })
+    }
+
+    /// With the app's own token a refused one is replaced and the request repeated, once.
+    async fn send(&self, endpoint: Endpoint, bearer: Bearer<'_>, request: RequestBuilder) -> Result<Vec<u8>, Error> {
+        match bearer {
+            Bearer::Account(token) => self.send_once(endpoint, token, request).await,
+            Bearer::App => self.send_as_app(endpoint, request).await,
+        }
+    }
+
+    async fn send_as_app(&self, endpoint: Endpoint, request: RequestBuilder) -> Result<Vec<u8>, Error> {
+        let again = request.try_clone();
+        let token = self.identity.token().await?;
+        match (self.send_once(endpoint, &token, request).await, again) {
+            (Err(Error::TokenRefused), Some(again)) => {
+                self.identity.invalidate(&token);
+                let token = self.identity.token().await?;
+                self.send_once(endpoint, &token, again).await
+            }
+            (answer, _) => answer,
+        }
+    }
+
+    async fn send_once(&self, endpoint: Endpoint, token: &AccessToken, request: RequestBuilder) -> Result<Vec<u8>, Error> {
+        self.may_send(endpoint)?;
+        let mut bearer = HeaderValue::try_from(format!("Bearer {}", token.expose())).map_err(|_| Error::TokenRefused)?;
+        bearer.set_sensitive(true);
+        let response = match request.header(AUTHORIZATION, bearer).send().await {
+            Ok(response) => response,
+            Err(error) => return Err(self.broken(endpoint, wire::reason(&error))),
+        };
+        let status = response.status();
+        let retry_after = wire::retry_after(response.headers(), self.clock.now());
+        let body = wire::body(response).await.map_err(|reason| self.broken(endpoint, reason))?;
+        (self.observer)(endpoint, Outcome::Status(status.as_u16()));
+        tracing::debug!(endpoint = endpoint.label(), status = status.as_u16(), "Graph answered");
+        self.sort(endpoint, status, retry_after, body)
+    }
+
+    fn may_send(&self, endpoint: Endpoint) -> Result<(), Error> {
+        if let Err(retry_after) = self.gates.pass(endpoint) {
+            (self.observer)(endpoint, Outcome::GateClosed);
+            return Err(Error::Wait { retry_after, waiting: Waiting::Throttled });
+        }
+        if let Err(retry_after) = self.budget.spend() {
+            (self.observer)(endpoint, Outcome::OverBudget);
+            return Err(Error::Wait { retry_after, waiting: Waiting::Budget });
+        }
+        Ok(())
+    }
+
+    fn broken(&self, endpoint: Endpoint, reason: String) -> Error {
+        (self.observer)(endpoint, Outcome::Unreachable);
+        Error::Retry { reason }
+    }
+
+    fn sort(&self, endpoint: Endpoint, status: StatusCode, wait: Option<Duration>, body: Vec<u8>) -> Result<Vec<u8>, Error> {
+        let asked_to_wait = match status {
+            StatusCode::TOO_MANY_REQUESTS => Some(wait.unwrap_or(THROTTLED_UNSTATED)),
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => wait,
+            _ => None,
+        };
+        if let Some(retry_after) = asked_to_wait {
+            self.gates.close(endpoint, retry_after);
+            return Err(Error::Wait { retry_after, waiting: Waiting::Throttled });
+        }
+        match status {
+            _ if status.is_success() => Ok(body),
+            StatusCode::UNAUTHORIZED => Err(Error::TokenRefused),
+            StatusCode::REQUEST_TIMEOUT => Err(Error::Retry { reason: "status 408".to_owned() }),
+            _ if status.is_server_error() => Err(Error::Retry { reason: format!("status {}", status.as_u16()) }),
+            _ => Err(error::refused(status, &body)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

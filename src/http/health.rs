@@ -1,0 +1,51 @@
+//! Whether the process lives, whether it can work, and how it does.
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use jiff::Timestamp;
+
+use super::Admin;
+use super::problem::Problem;
+use crate::store::StoreError;
+
+pub(super) fn router() -> Router<Admin> {
+    Router::new().route("/healthz", get(healthz)).route("/readyz", get(readyz)).route("/metrics", get(metrics))
+}
+
+async fn healthz() -> &'static str {
+    "alive\n"
+}
+
+async fn readyz(State(admin): State<Admin>) -> Response {
+    match admin.store.pending_migrations().await {
+        Ok(pending) if pending.is_empty() => "ready\n".into_response(),
+        Ok(pending) => (StatusCode::SERVICE_UNAVAILABLE, format!("missing: migrations {}\n", pending.join(", "))).into_response(),
+        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "missing: the database\n").into_response(),
+    }
+}
+
+/// What is counted as it happens is there already; what has a depth is looked up now.
+async fn metrics(State(admin): State<Admin>) -> Result<Response, Problem> {
+    if let Err(error) = measure(&admin).await {
+        tracing::warn!(%error, "some metrics could not be brought up to date");
+    }
+    let text = admin.metrics.text();
+    let text = text.map_err(|error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "metrics", error.to_string()))?;
+    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response())
+}
+
+async fn measure(admin: &Admin) -> Result<(), StoreError> {
+    let now = admin.clock.now();
+    let age = |since: Option<Timestamp>| since.map_or(0.0, |since| now.duration_since(since).as_secs_f64().max(0.0));
+    let inbox = admin.store.inbox_depth().await?;
+    admin.metrics.note_inbox(inbox.posts, age(inbox.oldest));
+    let outbox = admin.store.outbox_depth().await?;
+    admin.metrics.note_outbox(outbox.letters, age(outbox.oldest));
+    for (state, count) in admin.store.people_by_match().await? {
+        admin.metrics.note_users(state, count);
+    }
+    Ok(())
+}

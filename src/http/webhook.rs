@@ -1,0 +1,96 @@
+//! Graph's posts: the handshake, and notifications, answered as soon as they are durable and before they are believed.
+
+use std::time::Instant;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{DefaultBodyLimit, Query, State};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use serde::Deserialize;
+
+use crate::clock::Clock;
+use crate::graph::notification;
+use crate::store::inbox::{Post, PostKind};
+use crate::tasks::depositor::Deposits;
+use crate::telemetry::Metrics;
+
+/// Graph's own posts stay far below.
+const BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// What the webhook works with.
+#[derive(Clone, Debug)]
+pub struct Webhook {
+    /// Makes posts durable.
+    pub deposits: Deposits,
+    /// Time.
+    pub clock: Clock,
+    /// What is counted.
+    pub metrics: Metrics,
+}
+
+#[derive(Deserialize)]
+struct Handshake {
+    #[serde(rename = "validationToken")]
+    validation_token: Option<String>,
+}
+
+pub(super) fn router(webhook: Webhook) -> Router {
+    Router::new()
+        .route("/graph/notifications", post(notifications))
+        .route("/graph/lifecycle", post(lifecycle))
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .with_state(webhook)
+}
+
+async fn notifications(webhook: State<Webhook>, query: Query<Handshake>, body: Result<Bytes, BytesRejection>) -> Response {
+    answer(webhook.0, PostKind::Notification, query.0, body).await
+}
+
+async fn lifecycle(webhook: State<Webhook>, query: Query<Handshake>, body: Result<Bytes, BytesRejection>) -> Response {
+    answer(webhook.0, PostKind::Lifecycle, query.0, body).await
+}
+
+async fn answer(webhook: Webhook, kind: PostKind, query: Handshake, body: Result<Bytes, BytesRejection>) -> Response {
+    if let Some(token) = query.validation_token {
+        return echo(token);
+    }
+    let began = Instant::now();
+    let status = match body {
+        Ok(body) => take(&webhook, kind, body).await,
+        Err(rejection) => rejection.status(),
+    };
+    let result = match status {
+        StatusCode::ACCEPTED => None,
+        StatusCode::SERVICE_UNAVAILABLE => Some("not_durable"),
+        StatusCode::PAYLOAD_TOO_LARGE => Some("too_large"),
+        _ => Some("not_json"),
+    };
+    if let Some(result) = result {
+        webhook.metrics.count_notifications(result, 1);
+    }
+    webhook.metrics.note_ack(began.elapsed());
+    status.into_response()
+}
+
+/// Graph wants its token back, decoded, as plain text; nothing in it may come alive in a browser.
+fn echo(token: String) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8")),
+        (HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff")),
+    ];
+    (headers, token).into_response()
+}
+
+async fn take(webhook: &Webhook, kind: PostKind, body: Bytes) -> StatusCode {
+    if notification::parse(&body).is_err() {
+        return StatusCode::BAD_REQUEST;
+    }
+    let post = Post { kind, received_at: webhook.clock.now(), body: body.into() };
+    match webhook.deposits.deposit(post).await {
+        Ok(()) => StatusCode::ACCEPTED,
+        Err(_) => StatusCode::SERVICE_UNAVAILABLE,
+    }
+}

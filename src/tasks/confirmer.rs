@@ -1,0 +1,106 @@
+//! Reads again what notifications told: a notification is fast but may be hours old, a read is the truth of its moment.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use jiff::Timestamp;
+
+use super::driver::Task;
+use super::{Activators, Progress, TaskError};
+use crate::clock::Clock;
+use crate::domain::ids::TeamsUserId;
+use crate::domain::mapping::read_teams;
+use crate::graph;
+use crate::graph::client::{Client, PRESENCES_MAX, PresenceRead};
+use crate::store::Store;
+use crate::store::observation::{ReadOutcome, TeamsFact};
+use crate::telemetry::Metrics;
+
+/// Reads presence and records it; the sweep reads the same way.
+pub struct Reading {
+    /// Our memory.
+    pub store: Store,
+    /// Whom to ask.
+    pub graph: Arc<Client>,
+    /// Time.
+    pub clock: Clock,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// Whom this wakes.
+    pub activators: Activators,
+}
+
+/// Confirms what notifications told.
+pub struct Confirmer(pub Arc<Reading>);
+
+impl Task for Confirmer {
+    fn name(&self) -> &'static str {
+        "confirmer"
+    }
+
+    fn run(&self) -> BoxFuture<'_, Result<Progress, TaskError>> {
+        self.confirm().boxed()
+    }
+}
+
+impl Confirmer {
+    async fn confirm(&self) -> Result<Progress, TaskError> {
+        let reading = &self.0;
+        let asked_at = reading.clock.now();
+        let users = reading.store.users_to_confirm(asked_at, PRESENCES_MAX).await?;
+        if users.is_empty() {
+            return Ok(Progress::Idle);
+        }
+        match reading.read(&users, asked_at).await {
+            Ok(_) => Ok(if users.len() == PRESENCES_MAX { Progress::More } else { Progress::Idle }),
+            // They stay due, and Graph's pause is kept by the client.
+            Err(TaskError::Graph(graph::client::Error::Wait { .. })) => Ok(Progress::Idle),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl Reading {
+    /// Reads these users' presence, at most 650, and records it as the truth at `asked_at`.
+    ///
+    /// # Errors
+    /// Graph or Postgres fails; what was read before is recorded.
+    pub async fn read(&self, users: &[TeamsUserId], asked_at: Timestamp) -> Result<ReadOutcome, TaskError> {
+        let mut answer = self.graph.presences_bisecting(users).await;
+        let told: HashSet<TeamsUserId> = answer.presences.iter().map(|presence| presence.user).collect();
+        let facts = self.facts(std::mem::take(&mut answer.presences), asked_at);
+        let outcome = self.store.record_reads(&facts, self.clock.now()).await?;
+        let unread: HashSet<TeamsUserId> = answer.unread.iter().copied().collect();
+        let recorded: HashSet<TeamsUserId> = facts.iter().map(|fact| fact.user).collect();
+        // Of whom Graph tells nothing, asking again at once would tell nothing either.
+        let silent = |user: &&TeamsUserId| !recorded.contains(user) && !unread.contains(user);
+        let silent: Vec<TeamsUserId> = users.iter().filter(silent).copied().collect();
+        if !silent.is_empty() {
+            self.store.forget_confirmations(&silent, asked_at).await?;
+        }
+        let strangers = silent.iter().filter(|user| !told.contains(user)).count();
+        if strangers > 0 {
+            tracing::info!(
+                users = strangers,
+                refused = answer.refused.len(),
+                "Graph tells nothing about some users; are they licensed for Teams?"
+            );
+        }
+        if outcome.changed > 0 {
+            self.activators.reconciler.wake();
+        }
+        answer.stopped_by.map_or(Ok(outcome), |error| Err(error.into()))
+    }
+
+    fn facts(&self, presences: Vec<PresenceRead>, asked_at: Timestamp) -> Vec<TeamsFact> {
+        let fact = |presence: PresenceRead| {
+            let reading = read_teams(&presence.availability, &presence.activity);
+            self.metrics.count_unknown_words(u64::from(!reading.known));
+            let PresenceRead { user, availability, activity, sequence_number, .. } = presence;
+            reading.native.map(|_| TeamsFact { user, availability, activity, sequence_number, observed_at: asked_at })
+        };
+        presences.into_iter().filter_map(fact).collect()
+    }
+}

@@ -1,0 +1,114 @@
+//! Makes what Graph posts durable, many posts in one commit; who posted is answered only after that.
+
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use super::Activators;
+use super::driver::chain;
+use crate::store::Store;
+use crate::store::inbox::{Post, PostKind};
+
+/// Posts that may wait for the commit before theirs; more are turned away, and Graph tries again.
+const WAITING_MAX: usize = 4096;
+/// Posts and bytes in one commit.
+const POSTS_PER_COMMIT_MAX: usize = 256;
+const BYTES_PER_COMMIT_MAX: usize = 16 * 1024 * 1024;
+/// Graph waits 3 s for an answer: what is not durable by then is better posted again.
+const ANSWER_WITHIN: Duration = Duration::from_millis(2500);
+
+/// Could not be made durable: the post must be sent again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the post could not be made durable")]
+pub struct NotDurable;
+
+struct Waiting {
+    post: Post,
+    answer: oneshot::Sender<()>,
+}
+
+/// Where the webhook drops posts.
+#[derive(Clone, Debug)]
+pub struct Deposits(mpsc::Sender<Waiting>);
+
+/// The other end: writes them.
+#[derive(Debug)]
+pub struct Depositor {
+    waiting: mpsc::Receiver<Waiting>,
+    store: Store,
+    activators: Activators,
+}
+
+/// Makes both ends.
+#[must_use]
+pub fn channel(store: Store, activators: Activators) -> (Deposits, Depositor) {
+    let (sender, waiting) = mpsc::channel(WAITING_MAX);
+    (Deposits(sender), Depositor { waiting, store, activators })
+}
+
+impl Deposits {
+    /// Returns once the post is durable.
+    ///
+    /// # Errors
+    /// It is not: the database fails or is too slow, or too many posts are waiting.
+    pub async fn deposit(&self, post: Post) -> Result<(), NotDurable> {
+        let (answer, answered) = oneshot::channel();
+        self.0.try_send(Waiting { post, answer }).map_err(|_| NotDurable)?;
+        match tokio::time::timeout(ANSWER_WITHIN, answered).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(NotDurable),
+        }
+    }
+}
+
+impl Depositor {
+    /// Writes until `stop`, and then what is still waiting.
+    pub async fn run(mut self, stop: CancellationToken) {
+        loop {
+            let first = tokio::select! {
+                biased;
+                first = self.waiting.recv() => first,
+                () = stop.cancelled() => { self.waiting.close(); self.waiting.recv().await }
+            };
+            let Some(first) = first else { return };
+            let batch = self.gather(first);
+            self.write(batch).await;
+        }
+    }
+
+    fn gather(&mut self, first: Waiting) -> Vec<Waiting> {
+        let mut bytes = first.post.body.len();
+        let mut batch = vec![first];
+        while batch.len() < POSTS_PER_COMMIT_MAX && bytes < BYTES_PER_COMMIT_MAX {
+            let Ok(next) = self.waiting.try_recv() else { break };
+            bytes += next.post.body.len();
+            batch.push(next);
+        }
+        // Who has given up waiting was told to post again.
+        batch.retain(|waiting| !waiting.answer.is_closed());
+        batch
+    }
+
+    /// An answer that is dropped unsent tells its post to come again.
+    async fn write(&self, batch: Vec<Waiting>) {
+        let (posts, answers): (Vec<Post>, Vec<_>) = batch.into_iter().map(|waiting| (waiting.post, waiting.answer)).unzip();
+        match tokio::time::timeout(ANSWER_WITHIN, self.store.deposit(&posts)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                return tracing::warn!(posts = posts.len(), error = %chain(&error), "posts could not be made durable");
+            }
+            Err(_) => return tracing::warn!(posts = posts.len(), "posts could not be made durable in time"),
+        }
+        for answer in answers {
+            _ = answer.send(());
+        }
+        let came = |kind| posts.iter().any(|post| post.kind == kind);
+        if came(PostKind::Notification) {
+            self.activators.intake.wake();
+        }
+        if came(PostKind::Lifecycle) {
+            self.activators.lifecycle.wake();
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! Turns what Graph posted into observations: verifies everything, keeps the newest of each user, and only then decrypts.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex};
+use std::thread::available_parallelism;
+
+use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt, stream};
+use jiff::{SignedDuration, Timestamp};
+use uuid::Uuid;
+
+use super::driver::Task;
+use super::{Activators, Progress, TaskError};
+use crate::clock::Clock;
+use crate::domain::ids::TeamsUserId;
+use crate::domain::mapping::read_teams;
+use crate::graph::certificate::PrivateKey;
+use crate::graph::notification::{
+    self, Expected, Opened, PrivateKeys, Received, Refusal, TokenVerifier, TokensGenuine, Verified,
+};
+use crate::store::inbox::{self, PostKind, Taken};
+use crate::store::observation::{TeamsFact, record_notifications};
+use crate::store::refusal::{self, Refused};
+use crate::store::{Store, commit};
+use crate::telemetry::Metrics;
+
+/// Posts in one transaction: enough that a burst about one user costs one decryption, few enough that the first need not wait long.
+const POSTS_MAX: usize = 400;
+/// How long the confirming read waits for others to go with it.
+const CONFIRM_AFTER: SignedDuration = SignedDuration::from_millis(300);
+/// How long posts wait for signing keys that cannot be had.
+const KEYS_PAUSE: SignedDuration = SignedDuration::from_secs(15);
+/// Graph itself gives up after four hours; so do we.
+const KEYS_WAIT_MAX: SignedDuration = SignedDuration::from_hours(4);
+
+/// Turns posts into observations, or into refusals.
+pub struct Intake {
+    /// Our memory.
+    pub store: Store,
+    /// Knows whose tokens to believe.
+    pub verifier: Arc<TokenVerifier>,
+    /// The tenant that notifications must name.
+    pub tenant: Uuid,
+    /// Time.
+    pub clock: Clock,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// Whom this wakes.
+    pub activators: Activators,
+    /// The private keys, as long as the certificates are these.
+    pub keys: Mutex<(BTreeSet<Uuid>, PrivateKeys)>,
+}
+
+/// A verified notification and where it stands in the order of arrival.
+struct Candidate {
+    verified: Verified,
+    received_at: Timestamp,
+}
+
+/// What a batch of posts came to.
+#[derive(Default)]
+struct Sorted {
+    /// By user, the newest last; whoever cannot be told apart outside the encryption stands alone.
+    candidates: Vec<Vec<Candidate>>,
+    by_user: HashMap<TeamsUserId, usize>,
+    refused: Vec<Refused>,
+    done: Vec<i64>,
+    postponed: Vec<i64>,
+}
+
+impl Task for Intake {
+    fn name(&self) -> &'static str {
+        "intake"
+    }
+
+    fn run(&self) -> BoxFuture<'_, Result<Progress, TaskError>> {
+        self.take_in().boxed()
+    }
+}
+
+impl Intake {
+    async fn take_in(&self) -> Result<Progress, TaskError> {
+        let now = self.clock.now();
+        let mut tx = self.store.begin().await?;
+        let posts = inbox::take(&mut tx, PostKind::Notification, now, POSTS_MAX).await?;
+        if posts.is_empty() {
+            return Ok(Progress::Idle);
+        }
+        let full = posts.len() == POSTS_MAX;
+        let mut sorted = self.sort(&posts).await?;
+        drop(posts);
+        let superseded = sorted.candidates.iter().map(|candidates| candidates.len() as u64 - 1).sum();
+        let opened = self.open(std::mem::take(&mut sorted.candidates), &mut sorted.refused).await?;
+        let facts = self.facts(opened);
+        let recorded = record_notifications(&mut tx, &facts, now, now + CONFIRM_AFTER).await?;
+        refusal::record(&mut tx, &sorted.refused, now).await?;
+        inbox::remove(&mut tx, &sorted.done).await?;
+        if !sorted.postponed.is_empty() {
+            inbox::postpone(&mut tx, &sorted.postponed, now + KEYS_PAUSE).await?;
+        }
+        commit(tx).await?;
+        self.metrics.count_notifications("recorded", recorded);
+        self.metrics.count_notifications("superseded", superseded);
+        for refused in &sorted.refused {
+            self.metrics.count_notifications(refused.reason, 1);
+        }
+        self.activators.reconciler.wake();
+        self.activators.confirmer.wake();
+        Ok(if full { Progress::More } else { Progress::Idle })
+    }
+
+    /// Verifies every notification of every post, without decrypting any.
+    async fn sort(&self, posts: &[Taken]) -> Result<Sorted, TaskError> {
+        let states = self.store.client_states().await?.into_iter();
+        let known: HashMap<String, Expected> =
+            states.map(|(id, client_state)| (id.to_string(), Expected { client_state })).collect();
+        let mut sorted = Sorted::default();
+        for post in posts {
+            let Ok(batch) = notification::parse(&post.body) else {
+                sorted.refuse(post, "not_json", None);
+                sorted.done.push(post.id);
+                continue;
+            };
+            // Whoever does not know our secrets cannot make us look at tokens, let alone wait for keys.
+            let no_token = Err(Refusal::NoToken);
+            let of_ours = |received: &Received<'_>| {
+                matches!(received.verify(|id| known.get(id), self.tenant, &no_token), Err(Refusal::NoToken))
+            };
+            let tokens = if batch.value.iter().any(of_ours) { self.tokens(post, &batch).await } else { Some(no_token) };
+            let Some(tokens) = tokens else {
+                sorted.postponed.push(post.id);
+                continue;
+            };
+            for received in &batch.value {
+                match received.verify(|id| known.get(id), self.tenant, &tokens) {
+                    Ok(verified) => sorted.add(Candidate { verified, received_at: post.received_at }),
+                    Err(refusal) => sorted.refuse(post, refusal.label(), received.subscription_id().parse().ok()),
+                }
+            }
+            sorted.done.push(post.id);
+        }
+        Ok(sorted)
+    }
+
+    /// What the post's tokens are worth; `None`: that cannot be said before the signing keys have been fetched again.
+    async fn tokens(&self, post: &Taken, batch: &notification::Batch<'_>) -> Option<Result<TokensGenuine, Refusal>> {
+        let verdict = self.verifier.verify(&batch.validation_tokens()).await;
+        let too_old = self.clock.now().duration_since(post.received_at) > KEYS_WAIT_MAX;
+        match verdict {
+            Ok(Err(Refusal::UnknownKey)) if !self.verifier.has_keys_from(post.received_at) && !too_old => None,
+            Ok(verdict) => Some(verdict),
+            Err(_) if too_old => Some(Err(Refusal::UnknownKey)),
+            Err(unavailable) => {
+                tracing::warn!(error = %unavailable, "notifications wait for Entra ID's signing keys");
+                None
+            }
+        }
+    }
+
+    /// Decrypts the newest of each user on as many threads as there are cores; where that one is broken, the one before.
+    async fn open(
+        &self,
+        candidates: Vec<Vec<Candidate>>,
+        refused: &mut Vec<Refused>,
+    ) -> Result<Vec<(Opened, Timestamp)>, TaskError> {
+        let keys = self.private_keys().await?;
+        let cores = available_parallelism().map_or(1, usize::from);
+        let chunk = candidates.len().div_ceil(cores).max(1);
+        let mut remaining = candidates.into_iter();
+        let mut chunks = Vec::new();
+        loop {
+            let part: Vec<Vec<Candidate>> = remaining.by_ref().take(chunk).collect();
+            if part.is_empty() {
+                break;
+            }
+            let keys = keys.clone();
+            chunks.push(tokio::task::spawn_blocking(move || open_each(part, &keys)));
+        }
+        let mut opened = Vec::new();
+        let mut results = stream::iter(chunks).buffered(cores);
+        while let Some(result) = results.next().await {
+            let (part, broken) = result.map_err(|_| TaskError::Stopping)?;
+            opened.extend(part);
+            refused.extend(broken);
+        }
+        Ok(opened)
+    }
+
+    async fn private_keys(&self) -> Result<PrivateKeys, TaskError> {
+        let ids = self.store.certificate_ids().await?;
+        if let Ok(cached) = self.keys.lock()
+            && cached.0 == ids
+        {
+            return Ok(cached.1.clone());
+        }
+        let mut keys = Vec::new();
+        for (id, key) in self.store.private_keys().await? {
+            keys.push((id.to_string(), PrivateKey::from_pkcs8_der(&key)?));
+        }
+        let keys: PrivateKeys = keys.into_iter().collect();
+        if let Ok(mut cached) = self.keys.lock() {
+            *cached = (ids, keys.clone());
+        }
+        Ok(keys)
+    }
+
+    /// At most one fact a user; *Teams does not know* is none.
+    fn facts(&self, opened: Vec<(Opened, Timestamp)>) -> Vec<TeamsFact> {
+        let mut newest: HashMap<TeamsUserId, TeamsFact> = HashMap::new();
+        for (opened, observed_at) in opened {
+            let reading = read_teams(&opened.availability, &opened.activity);
+            self.metrics.count_unknown_words(u64::from(!reading.known));
+            if reading.native.is_none() {
+                continue;
+            }
+            let Opened { user, availability, activity, sequence_number } = opened;
+            let fact = TeamsFact { user, availability, activity, sequence_number, observed_at };
+            let older = newest.get(&user).is_some_and(|known| known.observed_at > observed_at);
+            if !older {
+                newest.insert(user, fact);
+            }
+        }
+        let mut facts: Vec<TeamsFact> = newest.into_values().collect();
+        facts.sort_unstable_by_key(|fact| fact.user);
+        facts
+    }
+}
+
+impl Sorted {
+    fn refuse(&mut self, post: &Taken, reason: &'static str, subscription_id: Option<Uuid>) {
+        self.refused.push(Refused { received_at: post.received_at, reason, subscription_id });
+    }
+
+    fn add(&mut self, candidate: Candidate) {
+        let place = candidate.verified.user.map(|user| *self.by_user.entry(user).or_insert(self.candidates.len()));
+        match place.and_then(|place| self.candidates.get_mut(place)) {
+            Some(candidates) => candidates.push(candidate),
+            None => self.candidates.push(vec![candidate]),
+        }
+    }
+}
+
+fn open_each(candidates: Vec<Vec<Candidate>>, keys: &PrivateKeys) -> (Vec<(Opened, Timestamp)>, Vec<Refused>) {
+    let mut refused = Vec::new();
+    let mut open = |candidates: Vec<Candidate>| {
+        candidates.into_iter().rev().find_map(|candidate| match candidate.verified.open(keys) {
+            Ok(opened) => Some((opened, candidate.received_at)),
+            Err(refusal) => {
+                let subscription_id = candidate.verified.subscription_id.as_str().parse().ok();
+                refused.push(Refused { received_at: candidate.received_at, reason: refusal.label(), subscription_id });
+                None
+            }
+        })
+    };
+    let opened = candidates.into_iter().filter_map(&mut open).collect();
+    (opened, refused)
+}

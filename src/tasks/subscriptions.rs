@@ -1,0 +1,282 @@
+//! Keeps Graph telling us: certificates, subscriber accounts' tokens, and one subscription per account, renewed long before it ends.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use jiff::{SignedDuration, Timestamp};
+use secrecy::SecretString;
+use url::Url;
+use uuid::Uuid;
+
+use super::driver::{Task, chain};
+use super::{Activators, Progress, TaskError};
+use crate::clock::Clock;
+use crate::domain::ids::TeamsUserId;
+use crate::domain::subscription::{AccountId, Held, RENEWAL_AFTER_MAX, RENEWAL_AFTER_MIN, SUBSCRIPTION_LIFE, Step, plan};
+use crate::graph::client::{Client, EncryptionCertificate, NewSubscription, Subscription};
+use crate::graph::token::{AccessToken, Delegated};
+use crate::graph::{self, SubscriptionId, certificate};
+use crate::store::Store;
+use crate::store::certificate::StoredCertificate;
+use crate::store::subscription::StoredSubscription;
+use crate::telemetry::Metrics;
+
+const LEASE: &str = "subscriptions";
+const LEASE_LIFE: SignedDuration = SignedDuration::from_secs(120);
+/// A certificate serves for new subscriptions this long.
+const CERTIFICATE_AGE_MAX: SignedDuration = SignedDuration::from_hours(90 * 24);
+/// After a step failed, its account rests.
+const RETRY_AFTER: SignedDuration = SignedDuration::from_secs(30);
+
+/// Where Graph posts to.
+#[derive(Clone, Debug)]
+pub struct Addresses {
+    /// Change notifications.
+    pub notifications: Url,
+    /// Lifecycle notifications.
+    pub lifecycle: Url,
+}
+
+/// Keeps subscriptions.
+pub struct Subscriptions {
+    /// Our memory.
+    pub store: Store,
+    /// Where subscriptions are made.
+    pub graph: Arc<Client>,
+    /// Where accounts' tokens come from.
+    pub delegated: Delegated,
+    /// Where Graph posts to.
+    pub addresses: Addresses,
+    /// The app registration, to tell our subscriptions from others'.
+    pub client_id: Uuid,
+    /// Who we are among the replicas.
+    pub replica: Uuid,
+    /// Time.
+    pub clock: Clock,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// Whom this wakes.
+    pub activators: Activators,
+}
+
+impl Task for Subscriptions {
+    fn name(&self) -> &'static str {
+        "subscriptions"
+    }
+
+    fn run(&self) -> BoxFuture<'_, Result<Progress, TaskError>> {
+        self.tend().boxed()
+    }
+}
+
+impl Subscriptions {
+    async fn tend(&self) -> Result<Progress, TaskError> {
+        let now = self.clock.now();
+        if !self.store.hold_lease(LEASE, self.replica, now, LEASE_LIFE).await? {
+            return Ok(Progress::Idle);
+        }
+        let certificate = self.certificate(now).await?;
+        let accounts = self.store.accounts().await?;
+        let usable: Vec<AccountId> =
+            accounts.iter().filter(|account| account.problem.is_none()).map(|account| account.id).collect();
+        let stored = self.store.subscriptions().await?;
+        let held: Vec<Held> = stored.iter().map(|stored| self.held(stored, &certificate)).collect();
+        let plan = plan(&self.store.users_to_watch().await?, &usable, &held, now);
+        let mut failed = None;
+        for step in &plan.steps {
+            if let Err(error) = self.take(step, &stored, &certificate).await {
+                tracing::warn!(error = %chain(&error), "a subscription could not be tended; its users are swept meanwhile");
+                failed = Some(error);
+            }
+        }
+        if !plan.unwatched.is_empty() {
+            tracing::warn!(
+                users = plan.unwatched.len(),
+                "too few subscriber accounts: these users are swept only; enrol more with `presence-gateway sign-in`"
+            );
+        }
+        self.measure().await?;
+        failed.map_or(Ok(Progress::Idle), Err)
+    }
+
+    /// A subscription that posts elsewhere than we listen is as good as none.
+    fn held(&self, stored: &StoredSubscription, certificate: &StoredCertificate) -> Held {
+        let elsewhere = stored.notification_url != self.addresses.notifications.as_str();
+        Held {
+            id: stored.id,
+            account: stored.account,
+            users: stored.users.clone(),
+            expires_at: if elsewhere { Timestamp::MIN } else { stored.expires_at },
+            renew_at: stored.renew_at,
+            old_certificate: stored.certificate != certificate.id,
+        }
+    }
+
+    async fn take(&self, step: &Step, stored: &[StoredSubscription], certificate: &StoredCertificate) -> Result<(), TaskError> {
+        match step {
+            Step::Create { account, users } => self.create(*account, users, certificate).await,
+            Step::Renew(id) => match stored.iter().find(|stored| stored.id == *id) {
+                Some(stored) => self.renew(stored, certificate).await,
+                None => Ok(()),
+            },
+            Step::Delete(id) => match stored.iter().find(|stored| stored.id == *id) {
+                Some(stored) => self.delete(stored).await,
+                None => Ok(()),
+            },
+        }
+    }
+
+    /// The newest certificate, or a new one where that has served its time.
+    async fn certificate(&self, now: Timestamp) -> Result<StoredCertificate, TaskError> {
+        let newest = self.store.newest_certificate().await?;
+        if let Some(newest) = newest.filter(|newest| newest.made_at + CERTIFICATE_AGE_MAX > now) {
+            return Ok(newest);
+        }
+        let clock = self.clock.clone();
+        let made = tokio::task::spawn_blocking(move || certificate::make(&clock)).await.map_err(|_| TaskError::Stopping)??;
+        let id = Uuid::new_v4();
+        self.store.keep_certificate(id, &made.certificate_der, &made.private_key_pkcs8_der, now).await?;
+        Ok(StoredCertificate { id, certificate: made.certificate_der, made_at: now })
+    }
+
+    /// Graph stops delivering when the token of the last renewal ends: every step takes a fresh one.
+    async fn token(&self, account: AccountId) -> Result<AccessToken, TaskError> {
+        let refresh_token = self.store.refresh_token(account).await?;
+        match self.delegated.refresh(&refresh_token).await {
+            Ok(refreshed) => {
+                let now = self.clock.now();
+                self.store.note_account_refreshed(account, refreshed.refresh_token.as_ref(), now).await?;
+                Ok(refreshed.access)
+            }
+            Err(error) => {
+                if matches!(error, graph::token::Error::SignInAgain { .. }) {
+                    self.store.note_account_problem(account, &error.to_string()).await?;
+                }
+                Err(error.into())
+            }
+        }
+    }
+
+    async fn create(
+        &self,
+        account: AccountId,
+        users: &BTreeSet<TeamsUserId>,
+        certificate: &StoredCertificate,
+    ) -> Result<(), TaskError> {
+        let token = self.token(account).await?;
+        let expires_at = self.clock.now() + SUBSCRIPTION_LIFE;
+        let client_state = secret();
+        let new = NewSubscription {
+            users: users.iter().copied().collect(),
+            notification_url: self.addresses.notifications.clone(),
+            lifecycle_notification_url: self.addresses.lifecycle.clone(),
+            expires_at,
+            client_state: client_state.clone(),
+            certificate: encryption(certificate),
+        };
+        let created = match self.graph.create_subscription(&token, &new).await {
+            Err(error) if error.refused_with() == Some(409) => {
+                self.remove_ours(&token).await?;
+                self.graph.create_subscription(&token, &new).await?
+            }
+            created => created?,
+        };
+        let now = self.clock.now();
+        let stored = StoredSubscription {
+            id: guid(&created.id)?,
+            account,
+            certificate: certificate.id,
+            notification_url: self.addresses.notifications.to_string(),
+            users: users.clone(),
+            expires_at: created.expires_at.unwrap_or(expires_at),
+            renew_at: renew_at(now),
+        };
+        self.store.keep_subscription(&stored, &client_state, now).await?;
+        // What changed before Graph began to tell us is found by reading.
+        self.store.confirm_users(&new.users, now).await?;
+        self.activators.confirmer.wake();
+        tracing::info!(users = users.len(), "subscribed to presence");
+        Ok(())
+    }
+
+    /// Removes what stands in the way of a new subscription: presence subscriptions of this app and account that we know nothing of.
+    async fn remove_ours(&self, token: &AccessToken) -> Result<(), TaskError> {
+        for subscription in self.graph.list_subscriptions(token).await? {
+            if self.is_ours(&subscription) {
+                self.graph.delete_subscription(token, &subscription.id).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn is_ours(&self, subscription: &Subscription) -> bool {
+        let app = subscription.application_id.as_deref().and_then(|id| id.parse().ok());
+        let resource = subscription.resource.as_deref().unwrap_or_default().to_ascii_lowercase();
+        app.is_none_or(|app: Uuid| app == self.client_id) && resource.contains("communications/presences")
+    }
+
+    /// What cannot be renewed is forgotten, so that the next run makes a new one.
+    async fn renew(&self, stored: &StoredSubscription, certificate: &StoredCertificate) -> Result<(), TaskError> {
+        let token = self.token(stored.account).await?;
+        let expires_at = self.clock.now() + SUBSCRIPTION_LIFE;
+        let id = SubscriptionId(stored.id.to_string());
+        let changed = (stored.certificate != certificate.id).then(|| encryption(certificate));
+        match self.graph.renew_subscription(&token, &id, expires_at, changed.as_ref()).await {
+            Ok(renewed) => {
+                let now = self.clock.now();
+                let expires_at = renewed.expires_at.unwrap_or(expires_at);
+                self.store.note_renewed(stored.id, certificate.id, expires_at, renew_at(now), now).await?;
+                Ok(())
+            }
+            Err(error) if matches!(error.refused_with(), Some(400 | 404 | 405 | 410)) => {
+                tracing::warn!(error = %chain(&error), "a subscription cannot be renewed and is made anew");
+                self.graph.delete_subscription(&token, &id).await?;
+                self.store.forget_subscription(stored.id, self.clock.now()).await?;
+                self.create(stored.account, &stored.users, certificate).await
+            }
+            Err(error) => {
+                let at = self.clock.now() + RETRY_AFTER;
+                self.store.note_renewed(stored.id, stored.certificate, stored.expires_at, at, self.clock.now()).await?;
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Graph ends what we fail to delete; we forget it all the same.
+    async fn delete(&self, stored: &StoredSubscription) -> Result<(), TaskError> {
+        if stored.expires_at > self.clock.now() {
+            let token = self.token(stored.account).await?;
+            self.graph.delete_subscription(&token, &SubscriptionId(stored.id.to_string())).await?;
+        }
+        self.store.forget_subscription(stored.id, self.clock.now()).await?;
+        Ok(())
+    }
+
+    async fn measure(&self) -> Result<(), TaskError> {
+        let now = self.clock.now();
+        let subscriptions = self.store.subscriptions().await?;
+        let left = subscriptions.iter().map(|subscription| subscription.expires_at.duration_since(now).as_secs_f64());
+        self.metrics.note_subscriptions(subscriptions.len(), left.fold(f64::INFINITY, f64::min).min(3600.0));
+        Ok(())
+    }
+}
+
+fn encryption(certificate: &StoredCertificate) -> EncryptionCertificate {
+    EncryptionCertificate { id: certificate.id.to_string(), certificate_der: certificate.certificate.clone() }
+}
+
+/// 122 random bits twice: nobody guesses it, and Graph takes up to 128 characters.
+fn secret() -> SecretString {
+    SecretString::from(format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple()))
+}
+
+fn renew_at(now: Timestamp) -> Timestamp {
+    let spread = (RENEWAL_AFTER_MAX - RENEWAL_AFTER_MIN).as_secs();
+    now + RENEWAL_AFTER_MIN + SignedDuration::from_secs(fastrand::i64(0..=spread))
+}
+
+fn guid(id: &SubscriptionId) -> Result<Uuid, TaskError> {
+    id.as_str().parse().map_err(|_| TaskError::Implausible("Graph gave a subscription an id that is no GUID"))
+}

@@ -1,0 +1,40 @@
+//! Forgets what has served its time.
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use jiff::SignedDuration;
+
+use super::driver::Task;
+use super::{Progress, TaskError};
+use crate::clock::Clock;
+use crate::store::Store;
+
+/// How long refusals are kept for whoever looks into them.
+const REFUSALS_KEPT: SignedDuration = SignedDuration::from_hours(7 * 24);
+/// Graph retries for four hours, and a subscription lives for one: after that nothing names a certificate any more.
+const CERTIFICATES_KEPT: SignedDuration = SignedDuration::from_hours(6);
+
+/// Forgets.
+#[derive(Debug)]
+pub struct Upkeep {
+    /// Our memory.
+    pub store: Store,
+    /// Time.
+    pub clock: Clock,
+}
+
+impl Task for Upkeep {
+    fn name(&self) -> &'static str {
+        "upkeep"
+    }
+
+    fn run(&self) -> BoxFuture<'_, Result<Progress, TaskError>> {
+        async {
+            let now = self.clock.now();
+            self.store.forget_refusals(now - REFUSALS_KEPT).await?;
+            self.store.forget_certificates(now - CERTIFICATES_KEPT).await?;
+            Ok(Progress::Idle)
+        }
+        .boxed()
+    }
+}

@@ -22,7 +22,7 @@ use crate::http::{self, Admin, AdminToken, Webhook};
 use crate::store::{Store, StoreError};
 use crate::tasks::Activators;
 use crate::tasks::confirmer::{Confirmer, Reading};
-use crate::tasks::depositor::{self, Depositor, Deposits};
+use crate::tasks::depositor;
 use crate::tasks::directory::Directory;
 use crate::tasks::dispatcher::Dispatcher;
 use crate::tasks::driver::{Task, chain, drive};
@@ -90,8 +90,6 @@ pub struct App {
     /// Everything that runs by itself, in the order in which a change passes through it.
     pub tasks: Tasks,
     activators: Activators,
-    deposits: Deposits,
-    depositor: Depositor,
     admin_token: AdminToken,
     replica: Uuid,
 }
@@ -129,11 +127,10 @@ impl App {
         let metrics = Metrics::new()?;
         let activators = Activators::default();
         let replica = Uuid::new_v4();
-        let (deposits, depositor) = depositor::channel(store.clone(), activators.clone());
         let parts = Parts { config, store: &store, clock: &clock, metrics: &metrics, activators: &activators, replica };
         let tasks = parts.tasks()?;
         let admin_token = AdminToken::new(config.admin.bootstrap_token.clone());
-        Ok(Self { store, clock, metrics, tasks, activators, deposits, depositor, admin_token, replica })
+        Ok(Self { store, clock, metrics, tasks, activators, admin_token, replica })
     }
 
     /// Binds both listeners and starts everything.
@@ -149,44 +146,36 @@ impl App {
     /// Starts everything on listeners that are bound already.
     #[must_use]
     pub fn start_on(self, public: TcpListener, admin: TcpListener) -> Running {
-        let (tracker, stop_tasks, stop_http) = (TaskTracker::new(), CancellationToken::new(), CancellationToken::new());
-        let (clock, metrics, activators) = (self.clock.clone(), self.metrics.clone(), self.activators.clone());
-        let (store, replica) = (self.store.clone(), self.replica);
-        let (public_router, admin_router) = self.routers();
-        let App { tasks, depositor, .. } = self;
-        tracker.spawn(depositor.run(stop_tasks.clone()));
-        tracker.spawn(serve(public, public_router, stop_http.clone()));
-        tracker.spawn(serve(admin, admin_router, stop_http.clone()));
+        let running = self.listen_on(public, admin);
+        let Self { tasks, clock, metrics, activators, .. } = self;
         for (task, period, activator) in tasks.with_periods(&activators) {
-            tracker.spawn(drive(task, period, activator, stop_tasks.clone(), clock.clone(), metrics.clone()));
+            let stop = running.stop_tasks.clone();
+            running.tracker.spawn(drive(task, period, activator, stop, clock.clone(), metrics.clone()));
         }
-        tracker.close();
-        Running { tracker, stop_tasks, stop_http, store, replica }
+        running
     }
 
-    /// Starts only what takes Graph's posts, for tests that run every task by hand.
+    /// Starts only what answers others; the tasks can be run by hand.
     #[must_use]
-    pub fn start_webhook(&mut self, public: TcpListener) -> Running {
+    pub fn listen_on(&self, public: TcpListener, admin: TcpListener) -> Running {
         let (tracker, stop_tasks, stop_http) = (TaskTracker::new(), CancellationToken::new(), CancellationToken::new());
         let (deposits, depositor) = depositor::channel(self.store.clone(), self.activators.clone());
-        self.deposits = deposits;
+        let webhook = Webhook { deposits, clock: self.clock.clone(), metrics: self.metrics.clone() };
         tracker.spawn(depositor.run(stop_tasks.clone()));
-        tracker.spawn(serve(public, self.routers().0, stop_http.clone()));
+        tracker.spawn(serve(public, http::public_router(webhook), stop_http.clone()));
+        tracker.spawn(serve(admin, http::admin_router(self.admin()), stop_http.clone()));
         tracker.close();
         Running { tracker, stop_tasks, stop_http, store: self.store.clone(), replica: self.replica }
     }
 
-    /// The public and the admin router.
-    pub fn routers(&self) -> (axum::Router, axum::Router) {
-        let webhook = Webhook { deposits: self.deposits.clone(), clock: self.clock.clone(), metrics: self.metrics.clone() };
-        let admin = Admin {
+    fn admin(&self) -> Admin {
+        Admin {
             store: self.store.clone(),
             clock: self.clock.clone(),
             metrics: self.metrics.clone(),
             activators: self.activators.clone(),
             token: self.admin_token.clone(),
-        };
-        (http::public_router(webhook), http::admin_router(admin))
+        }
     }
 }
 

@@ -33,6 +33,9 @@ pub mod tasks;
 /// The composition root: wires everything, starts it, stops it.
 pub mod app;
 
+/// The command line.
+pub mod command;
+
 /// Microsoft Graph and XPhone Connect over real HTTP, for the demo and the tests.
 #[cfg(feature = "emulator")]
 pub mod emulator;

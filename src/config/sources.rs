@@ -1,9 +1,11 @@
 //! Where settings come from: the defaults compiled in, then a TOML file, then the environment; the later wins.
 
 use std::collections::HashMap;
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 use config::{Environment, File, FileFormat};
+use secrecy::SecretString;
 use serde::Deserialize;
 
 use super::ConfigError;
@@ -38,16 +40,16 @@ impl Sources {
 
     /// The same with one more variable, which wins over what was there.
     #[must_use]
-    pub fn with(mut self, key: &str, value: impl Into<String>) -> Self {
-        self.environment.insert(key.to_owned(), value.into());
+    pub fn with(mut self, key: &str, value: impl Display) -> Self {
+        self.environment.insert(key.to_owned(), value.to_string());
         self
     }
 
-    /// The same with a variable that applies only where nothing was set.
+    /// Where the operator's Postgres is, whatever else the settings say; for demo and tests, which need nothing else.
     #[must_use]
-    pub fn with_default(mut self, key: &str, value: impl Into<String>) -> Self {
-        self.environment.entry(key.to_owned()).or_insert_with(|| value.into());
-        self
+    pub fn database_url(&self) -> Option<SecretString> {
+        let variables = self.variables().ok()?;
+        variables.get("GATEWAY__DATABASE__URL").filter(|url| !url.is_empty()).cloned().map(SecretString::from)
     }
 
     pub(super) fn read(&self) -> Result<Raw, ConfigError> {

@@ -13,6 +13,7 @@ pub mod observation;
 pub mod outbox;
 pub mod policy;
 pub mod refusal;
+pub mod scratch;
 pub mod sealed;
 pub mod subscription;
 pub mod user;

@@ -1,0 +1,109 @@
+//! The command line: what an operator can ask for.
+
+mod decrypt;
+#[cfg(feature = "emulator")]
+mod demo;
+#[cfg(feature = "emulator")]
+mod emulate;
+mod explain;
+mod migrate;
+mod serve;
+pub mod sign_in;
+mod signals;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{Config, Sources};
+use crate::store::Store;
+use crate::tasks::driver::chain;
+
+/// Keeps presence in step between Microsoft Teams and XPhone Connect.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100)]
+pub struct CommandLine {
+    /// The settings file; else gateway.toml in this folder, if there. The environment (`GATEWAY__SECTION__KEY`) wins over it.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the gateway until it is told to stop.
+    Serve(serve::Serve),
+    /// Play what users see, on emulated systems and a database of its own; needs no settings.
+    #[cfg(feature = "emulator")]
+    Demo(demo::Demo),
+    /// Run the emulators of Microsoft Graph and XPhone Connect alone.
+    #[cfg(feature = "emulator")]
+    Emulate(emulate::Emulate),
+    /// Bring the database schema up to date.
+    Migrate,
+    /// Enrol a subscriber account: sign it in with a device code.
+    SignIn(sign_in::SignIn),
+    /// Say why a user shows what they show.
+    Explain(explain::Explain),
+    /// Open an encrypted change notification and print what it says.
+    Decrypt(decrypt::Decrypt),
+}
+
+/// What surrounds the program.
+#[derive(Debug)]
+pub struct Surroundings {
+    /// The environment's variables.
+    pub environment: Vec<(String, String)>,
+    /// Where programs are looked for.
+    pub search_path: OsString,
+    /// Which log lines are wanted, such as `info,presence_gateway=debug`.
+    pub log_filter: Option<String>,
+}
+
+/// Anything that ends a command; its chain of causes is printed.
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Runs a command to its end.
+#[must_use]
+pub fn run(line: CommandLine, surroundings: Surroundings) -> ExitCode {
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("presence-gateway: cannot start its threads: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(dispatch(line, surroundings)) {
+        Ok(code) => code,
+        Err(failure) => {
+            eprintln!("presence-gateway: {}", chain(failure.as_ref()));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn dispatch(line: CommandLine, surroundings: Surroundings) -> Result<ExitCode, Failure> {
+    let sources = Sources::new(line.config, surroundings.environment);
+    match line.command {
+        Command::Serve(serve) => serve.run(&sources, surroundings.log_filter.as_deref()).await,
+        #[cfg(feature = "emulator")]
+        Command::Demo(demo) => demo.run(&sources, &surroundings.search_path, surroundings.log_filter.as_deref()).await,
+        #[cfg(feature = "emulator")]
+        Command::Emulate(emulate) => emulate.run().await,
+        Command::Migrate => migrate::run(&sources).await,
+        Command::SignIn(sign_in) => sign_in.run(&sources).await,
+        Command::Explain(explain) => explain.run(&sources).await,
+        Command::Decrypt(decrypt) => decrypt.run(),
+    }
+}
+
+/// The settings, and the database they name.
+async fn open(sources: &Sources) -> Result<(Config, Store), Failure> {
+    let config = Config::load(sources)?;
+    let url = config.database.url.as_ref().ok_or("database.url is not set (GATEWAY__DATABASE__URL)")?;
+    let store = Store::connect(url, config.database.connections_max, config.secrets.clone()).await?;
+    Ok((config, store))
+}

@@ -59,6 +59,7 @@ impl Metrics {
             .with_registry(registry.clone())
             .without_units()
             .without_target_info()
+            .scope_info_enabled(false)
             .build()
             .map_err(|error| TelemetryError(error.to_string()))?;
         let provider = SdkMeterProvider::builder().with_reader(exporter).build();

@@ -296,13 +296,13 @@ impl Tasks {
         let quiet = tasks::Activator::default;
         let mut all: Vec<(Box<dyn Task>, Duration, tasks::Activator)> = vec![
             (Box::new(self.directory), QUEUE_PERIOD, quiet()),
-            (Box::new(self.xphone_reader), QUEUE_PERIOD, quiet()),
+            (Box::new(self.xphone_reader), QUEUE_PERIOD, wake.xphone_reader.clone()),
             (Box::new(self.intake), QUEUE_PERIOD, wake.intake.clone()),
             (Box::new(self.lifecycle), QUEUE_PERIOD, wake.lifecycle.clone()),
             (Box::new(self.reconciler), QUEUE_PERIOD, wake.reconciler.clone()),
             (Box::new(self.dispatcher), QUEUE_PERIOD, wake.dispatcher.clone()),
             (Box::new(self.confirmer), CONFIRM_PERIOD, wake.confirmer.clone()),
-            (Box::new(self.sweep), QUEUE_PERIOD, quiet()),
+            (Box::new(self.sweep), QUEUE_PERIOD, wake.sweep.clone()),
             (Box::new(self.upkeep), UPKEEP_PERIOD, quiet()),
         ];
         if let Some(subscriptions) = self.subscriptions {

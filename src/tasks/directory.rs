@@ -78,6 +78,8 @@ impl Directory {
             tracing::info!(people, matched, changed = changes.changed, gone = changes.gone, "the directory was read");
             self.activators.reconciler.wake();
             self.activators.subscriptions.wake();
+            self.activators.xphone_reader.wake();
+            self.activators.sweep.wake();
         }
         Ok(Progress::Idle)
     }

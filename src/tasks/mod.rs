@@ -64,6 +64,10 @@ pub struct Activators {
     pub confirmer: Activator,
     /// Subscriptions may want care.
     pub subscriptions: Activator,
+    /// People are known whose presence in XPhone is not.
+    pub xphone_reader: Activator,
+    /// People are known whose presence in Teams is not.
+    pub sweep: Activator,
 }
 
 /// How a run of a task ended.

@@ -1,1 +1,145 @@
-//! to come
+//! The gateway dies between any two steps of the chain, and the next run leaves nobody wrong.
+
+use jiff::SignedDuration;
+use serde_json::json;
+
+use crate::world::{Person, World};
+
+const ON_THE_PHONE: &str = "On the phone (MS Teams)";
+
+/// The steps of the chain, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Step {
+    Nothing,
+    Delivered,
+    TakenIn,
+    Decided,
+    Dispatched,
+    Confirmed,
+}
+
+const STEPS: [Step; 6] = [Step::Nothing, Step::Delivered, Step::TakenIn, Step::Decided, Step::Dispatched, Step::Confirmed];
+
+async fn walk(world: &World, last: Step) {
+    if last >= Step::Delivered {
+        world.delivered().await;
+    }
+    if last >= Step::TakenIn {
+        world.intake().await;
+    }
+    if last >= Step::Decided {
+        world.reconcile().await;
+    }
+    if last >= Step::Dispatched {
+        world.dispatch().await;
+    }
+    if last >= Step::Confirmed {
+        world.confirm().await;
+    }
+}
+
+#[tokio::test]
+async fn a_death_after_any_step_costs_nothing_but_time() {
+    let (mut world, [anna]) = World::with_people(["anna"]).await;
+    for last in STEPS {
+        for (words, text) in [("Busy/InACall", ON_THE_PHONE), ("Available/Available", "Available")] {
+            world.teams(anna, words).await;
+            walk(&world, last).await;
+            world.restart().await;
+            world.settle().await;
+            world.minute().await;
+            assert_eq!(world.text(anna).await, text, "died after {last:?}, {words}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn two_deaths_in_one_change_cost_nothing_either() {
+    let (mut world, [anna]) = World::with_people(["anna"]).await;
+    for first in STEPS {
+        world.teams(anna, "Busy/InACall").await;
+        walk(&world, first).await;
+        world.restart().await;
+        world.teams(anna, "Available/Available").await;
+        walk(&world, Step::Decided).await;
+        world.restart().await;
+        world.minute().await;
+        assert_eq!(world.text(anna).await, "Available", "died after {first:?}");
+        assert_eq!(world.appointment(anna).await, None);
+    }
+}
+
+/// A push went out and took effect, but the gateway died before it heard so.
+#[tokio::test]
+async fn a_push_whose_answer_was_lost_is_repeated_without_harm() {
+    let (mut world, [anna]) = World::with_people(["anna"]).await;
+    for (words, text) in [("Busy/InACall", ON_THE_PHONE), ("Available/Available", "Available")] {
+        world.xphone_faults(json!({"applied_but_answer_lost": 1})).await;
+        world.teams(anna, words).await;
+        world.settle().await;
+        world.restart().await;
+        world.minute().await;
+        assert_eq!(world.text(anna).await, text);
+    }
+    assert_eq!(world.appointment(anna).await, None);
+}
+
+/// The call ends while the push that announces it may or may not have taken effect.
+#[tokio::test]
+async fn what_may_have_been_shown_is_taken_back() {
+    let (world, [anna]) = World::with_people(["anna"]).await;
+    world.xphone_faults(json!({"applied_but_answer_lost": 1})).await;
+    world.teams(anna, "Busy/InACall").await;
+    world.settle().await;
+    world.teams(anna, "Available/Available").await;
+    world.intake().await;
+    world.reconcile().await;
+    world.advance(SignedDuration::from_secs(10));
+    world.dispatch().await;
+    assert_eq!(world.appointment(anna).await, None);
+}
+
+#[tokio::test]
+async fn what_an_earlier_life_left_behind_is_adopted_or_removed() {
+    let (mut world, [anna, ben]) = World::with_people(["anna", "ben"]).await;
+    plant(&world, anna, ON_THE_PHONE).await;
+    plant(&world, ben, ON_THE_PHONE).await;
+    world.teams(anna, "Busy/InACall").await;
+    world.restart().await;
+    world.minute().await;
+    assert_eq!([world.text(anna).await, world.text(ben).await], [ON_THE_PHONE, "Available"]);
+    assert_eq!(world.appointment(ben).await, None);
+    world.teams(anna, "Available/Available").await;
+    world.settle().await;
+    assert_eq!(world.appointment(anna).await, None, "what was adopted goes with its cause");
+}
+
+#[tokio::test]
+async fn what_the_server_lost_is_set_again() {
+    let names = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"];
+    let (world, people) = World::with_people(names).await;
+    world.teams_of_many(&people, "Busy/InACall").await;
+    world.settle().await;
+    world.minute().await;
+    for person in people {
+        world.remove_appointment(person).await;
+    }
+    world.minute().await;
+    for person in people {
+        assert_eq!(world.text(person).await, ON_THE_PHONE, "nobody removes twelve appointments at once");
+    }
+}
+
+/// An appointment of our key and origin that the gateway knows nothing of.
+async fn plant(world: &World, person: Person, subject: &str) {
+    let user = world.xphone_look(&format!("users/{}", person.xphone)).await;
+    let profile = user["user"]["profiles"][0]["guid"].clone();
+    let (start, end) = (world.clock.now(), world.clock.now() + SignedDuration::from_hours(3));
+    let appointment = json!({
+        "origin": "MSTeams", "subject": subject, "profileGuid": profile, "presenceStateGuid": null,
+        "start": start.to_string(), "end": end.to_string(), "visibleFrom": null,
+    });
+    world
+        .xphone_control(reqwest::Method::PUT, &format!("users/{}/appointments/presence-gateway", person.xphone), appointment)
+        .await;
+}

@@ -41,6 +41,8 @@ pub(super) fn router(webhook: Webhook) -> Router {
     Router::new()
         .route("/graph/notifications", post(notifications))
         .route("/graph/lifecycle", post(lifecycle))
+        // Nothing else answers here: not even what is wrong with a request.
+        .method_not_allowed_fallback(async || StatusCode::NOT_FOUND)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(webhook)
 }

@@ -41,12 +41,18 @@ impl Store {
         }))
     }
 
-    /// Sets Teams synchronisation for a location or a configuration group and wakes everybody in it.
+    /// Sets Teams synchronisation for a location or a configuration group and wakes everybody in it. Whoever was not synchronised
+    /// was not read either: what is known of them may be long out of date, so it is forgotten and read at once.
     ///
     /// # Errors
     /// Postgres could not; nothing has changed.
     pub async fn set_teams_sync(&self, guid: Uuid, sync: TeamsSync, now: Timestamp) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
+        let before =
+            sqlx::query_scalar!("select mode from teams_sync where guid = $1 for update", guid).fetch_optional(&mut *tx).await?;
+        if before.is_none_or(|mode| mode == Mode::None.label()) {
+            forget_seat(&mut tx, guid).await?;
+        }
         sqlx::query!(
             "insert into teams_sync (guid, mode, user_may_change, remember_login_data, shadow, changed_at) values ($1, $2, $3, $4, $5, $6)
              on conflict (guid) do update set mode = excluded.mode, user_may_change = excluded.user_may_change,
@@ -76,9 +82,21 @@ impl Store {
     }
 }
 
+async fn forget_seat(tx: &mut super::Tx<'_>, guid: Uuid) -> Result<(), StoreError> {
+    sqlx::query!(
+        "update user_state s set teams_availability = null, teams_activity = null, teams_source = null, teams_observed_at = null,
+             native = null, native_since = null
+         from person p where p.guid = s.user_guid and (p.location_guid = $1 or p.configuration_group_guid = $1)",
+        guid,
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
 async fn wake_seat(tx: &mut super::Tx<'_>, guid: Uuid, now: Timestamp) -> Result<(), StoreError> {
     sqlx::query!(
-        "update user_state s set revisit_at = least(s.revisit_at, $2) from person p
+        "update user_state s set revisit_at = least(s.revisit_at, $2), confirm_at = least(s.confirm_at, $2) from person p
          where p.guid = s.user_guid and (p.location_guid = $1 or p.configuration_group_guid = $1)",
         guid,
         now.to_sqlx(),

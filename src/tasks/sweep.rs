@@ -52,11 +52,11 @@ impl Task for Sweep {
 impl Sweep {
     async fn sweep(&self) -> Result<Progress, TaskError> {
         let now = self.reading.clock.now();
+        let Some(round) = self.round(now).await? else { return Ok(Progress::Idle) };
         if !self.reading.store.hold_lease(LEASE, self.replica, now, LEASE_LIFE).await? {
             self.remember(None);
             return Ok(Progress::Idle);
         }
-        let Some(round) = self.round(now).await? else { return Ok(Progress::Idle) };
         let users = self.reading.store.users_to_sweep(round.after, PRESENCES_MAX).await?;
         let Some(last) = users.last().copied() else { return self.finish(round, now).await };
         match self.reading.read(&users, now).await {

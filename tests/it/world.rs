@@ -112,7 +112,7 @@ pub struct World {
 impl World {
     /// Two empty systems, a gateway between them, and a location whose policy is telephony and presence.
     pub async fn new() -> Self {
-        Self::with(|sources| sources).await
+        Box::pin(Self::with(|sources| sources)).await
     }
 
     /// The same with other settings.

@@ -81,7 +81,7 @@ pub(super) async fn put_setting(
     there(&admin, place, guid).await?;
     let Json(sync) = body.map_err(|refused| Problem::new(refused.status(), "bad-body", refused.body_text()))?;
     admin.store.set_teams_sync(guid, sync.into(), admin.clock.now()).await?;
-    admin.activators.reconciler.wake();
+    wake(&admin);
     Ok(Json(sync))
 }
 
@@ -92,8 +92,15 @@ pub(super) async fn delete_setting(
 ) -> Result<StatusCode, Problem> {
     there(&admin, place, guid).await?;
     admin.store.unset_teams_sync(guid, admin.clock.now()).await?;
-    admin.activators.reconciler.wake();
+    wake(&admin);
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Whom it concerns is decided about anew, read, and subscribed to or not any more.
+fn wake(admin: &Admin) {
+    admin.activators.reconciler.wake();
+    admin.activators.confirmer.wake();
+    admin.activators.subscriptions.wake();
 }
 
 async fn there(admin: &Admin, place: Place, guid: Uuid) -> Result<(), Problem> {

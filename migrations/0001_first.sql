@@ -226,4 +226,4 @@ create table feed (
     name text primary key,
     refreshed_at timestamptz not null
 );
-comment on table feed is 'When something was last read whole: directory, sweep, xphone_presence, xphone_appointments.';
+comment on table feed is 'When something was last read whole: directory, sweep, xphone_presence.';

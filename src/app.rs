@@ -279,6 +279,7 @@ impl Parts<'_> {
             clock: self.clock.clone(),
             metrics: self.metrics.clone(),
             activators: self.activators.clone(),
+            resting: Mutex::default(),
         }))
     }
 }
@@ -343,10 +344,10 @@ impl Running {
                 if let Err(error) = self.store.release_leases(self.replica).await {
                     tracing::warn!(error = %chain(&error), "leases could not be given up; they run out by themselves");
                 }
+                self.store.close().await;
             }
             () = tokio::time::sleep(SOFT_STOP_MAX) => tracing::warn!("the soft stop took too long: stopping hard"),
             () = hurry => tracing::warn!("stopping hard"),
         }
-        self.store.close().await;
     }
 }

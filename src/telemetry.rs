@@ -28,6 +28,8 @@ pub struct Metrics {
     decisions: Counter<u64>,
     pushes: Counter<u64>,
     change_to_push: Histogram<f64>,
+    shown: Gauge<i64>,
+    slots_ended: Counter<u64>,
     outbox_depth: Gauge<i64>,
     outbox_oldest: Gauge<f64>,
     users: Gauge<i64>,
@@ -72,6 +74,8 @@ impl Metrics {
             decisions: counter(&meter, "decisions", "Decisions by reason"),
             pushes: counter(&meter, "push", "Pushes by slot and result"),
             change_to_push: seconds(&meter, "change_to_push", "From a change to its push", &CHANGE_BOUNDARIES_SECONDS),
+            shown: gauge(&meter, "shown", "What is shown, by slot"),
+            slots_ended: counter(&meter, "slot_ended", "Slots that ended, by slot and cause"),
             outbox_depth: gauge(&meter, "outbox_depth", "Pushes waiting"),
             outbox_oldest: gauge_seconds(&meter, "outbox_oldest", "Age of the oldest push waiting"),
             users: gauge(&meter, "users", "People of XPhone by match"),
@@ -117,6 +121,16 @@ impl Metrics {
     /// Counts a decision by its reason.
     pub fn count_decision(&self, reason: &'static str) {
         self.decisions.add(1, &[KeyValue::new("result", reason)]);
+    }
+
+    /// Counts the end of something shown, by what ended it.
+    pub fn count_slot_ended(&self, slot: &'static str, cause: &'static str) {
+        self.slots_ended.add(1, &[KeyValue::new("slot", slot), KeyValue::new("cause", cause)]);
+    }
+
+    /// Notes how much is shown.
+    pub fn note_shown(&self, slot: &'static str, count: i64) {
+        self.shown.record(count, &[KeyValue::new("slot", slot)]);
     }
 
     /// Counts a push.

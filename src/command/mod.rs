@@ -88,7 +88,7 @@ pub fn run(line: CommandLine, surroundings: Surroundings) -> ExitCode {
 async fn dispatch(line: CommandLine, surroundings: Surroundings) -> Result<ExitCode, Failure> {
     let sources = Sources::new(line.config, surroundings.environment);
     match line.command {
-        Command::Serve(serve) => serve.run(&sources, surroundings.log_filter.as_deref()).await,
+        Command::Serve(serve) => Box::pin(serve.run(&sources, surroundings.log_filter.as_deref())).await,
         #[cfg(feature = "emulator")]
         Command::Demo(demo) => demo.run(&sources, &surroundings.search_path, surroundings.log_filter.as_deref()).await,
         #[cfg(feature = "emulator")]

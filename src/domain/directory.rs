@@ -116,8 +116,9 @@ pub struct Seat {
 #[must_use]
 pub fn seat(distinguished_name: &str) -> Seat {
     let mut seat = Seat::default();
-    for part in distinguished_name.split(',').map(str::trim) {
-        let Some(unit) = part.strip_prefix("ou=").or_else(|| part.strip_prefix("OU=")) else { continue };
+    // From the end: whatever a display name contains, it stands before.
+    for part in distinguished_name.rsplit(',').map(str::trim) {
+        let Some(unit) = part.strip_prefix("ou=").or_else(|| part.strip_prefix("OU=")) else { break };
         if let Some(guid) = unit.strip_prefix("CG ").and_then(guid) {
             seat.group = Some(ConfigurationGroupGuid(guid));
         } else if let Some(guid) = unit.strip_prefix("Branch ").and_then(guid) {
@@ -207,6 +208,8 @@ mod tests {
         let location = Some(LocationGuid(place.parse().unwrap()));
         assert_eq!(seat(&name), Seat { location, group: Some(ConfigurationGroupGuid(group.parse().unwrap())) });
         assert_eq!(seat(&format!("cn=Anna, ou=Branch {place}, ou=Organisation")), Seat { location, group: None });
+        let crafted = format!("cn=Anna, ou=CG {group}, the second {group}, ou=Branch {place}, ou=Organisation");
+        assert_eq!(seat(&crafted), Seat { location, group: None }, "a display name seats nobody");
         assert_eq!(seat("cn=Anna"), Seat::default());
         assert_eq!(seat("ou=CG not-a-guid"), Seat::default());
     }

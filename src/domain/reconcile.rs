@@ -1,6 +1,8 @@
 //! The decision: from everything known about one user to what is shown, why, and when to look again.
 
-use std::fmt;
+mod reason;
+#[cfg(test)]
+mod tests;
 
 use jiff::Timestamp;
 
@@ -10,6 +12,8 @@ use super::mapping::{Cause, StatusKind, TeamsNative, XphoneEntry};
 use super::policy::{EffectivePolicy, Mode};
 use super::presence::Presence;
 use super::slot::{Appointment, Look, Shown, Sighting, Slot, Suppression};
+
+pub use reason::Reason;
 
 /// The profile that a user may have for Teams calls.
 pub const TEAMS_PROFILE: &str = "MS Teams";
@@ -116,111 +120,6 @@ pub enum Push {
     Clear,
 }
 
-/// Why the decision is what it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Reason {
-    /// Shown, because of this.
-    Shown(Cause),
-    /// Do not disturb was wanted, but the user has no such profile: the call behind it shows instead.
-    ShownAsCall,
-    /// Teams says nothing that XPhone should know.
-    NothingToShow,
-    /// Teams has not been read yet.
-    TeamsUnread,
-    /// XPhone has not been read yet.
-    XphoneUnread,
-    /// No single Teams user belongs to this XPhone user.
-    NotMatched,
-    /// Nothing is synchronised for this user.
-    PolicyOff,
-    /// Only calls are synchronised for this user.
-    PolicyTelephonyOnly,
-    /// Decided, but the policy is on trial.
-    Shadow,
-    /// XPhone itself says as much or more.
-    OwnIsStronger,
-    /// No active profile of the user has the status *Do not disturb*.
-    NoDoNotDisturbProfile,
-    /// The server has no status *Busy*.
-    NoBusyStatus,
-    /// A person undid it.
-    Overridden,
-    /// It ran out by itself.
-    Lapsed,
-}
-
-impl Reason {
-    const ALL: [Self; 15] = [
-        Self::Shown(Cause::Call),
-        Self::Shown(Cause::DoNotDisturb),
-        Self::ShownAsCall,
-        Self::NothingToShow,
-        Self::TeamsUnread,
-        Self::XphoneUnread,
-        Self::NotMatched,
-        Self::PolicyOff,
-        Self::PolicyTelephonyOnly,
-        Self::Shadow,
-        Self::OwnIsStronger,
-        Self::NoDoNotDisturbProfile,
-        Self::NoBusyStatus,
-        Self::Overridden,
-        Self::Lapsed,
-    ];
-
-    /// Stable text for storage and metrics.
-    #[must_use]
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Shown(Cause::Call) => "shown_call",
-            Self::Shown(Cause::DoNotDisturb) => "shown_do_not_disturb",
-            Self::ShownAsCall => "shown_as_call",
-            Self::NothingToShow => "nothing_to_show",
-            Self::TeamsUnread => "teams_unread",
-            Self::XphoneUnread => "xphone_unread",
-            Self::NotMatched => "not_matched",
-            Self::PolicyOff => "policy_off",
-            Self::PolicyTelephonyOnly => "policy_telephony_only",
-            Self::Shadow => "shadow",
-            Self::OwnIsStronger => "own_is_stronger",
-            Self::NoDoNotDisturbProfile => "no_do_not_disturb_profile",
-            Self::NoBusyStatus => "no_busy_status",
-            Self::Overridden => "overridden",
-            Self::Lapsed => "lapsed",
-        }
-    }
-
-    /// The reason that [`label`](Self::label) names.
-    #[must_use]
-    pub fn from_label(label: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|reason| reason.label() == label)
-    }
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Shown(Cause::Call) => "shown, because of a Teams call",
-            Self::Shown(Cause::DoNotDisturb) => "shown, because Teams is on do not disturb",
-            Self::ShownAsCall => "shown as a call: the user presents, but has no active profile with the status Do not disturb",
-            Self::NothingToShow => "Teams says nothing that XPhone should show",
-            Self::TeamsUnread => "Teams has not been read yet for this user",
-            Self::XphoneUnread => "XPhone has not been read yet for this user",
-            Self::NotMatched => "no single Teams user has this user's e-mail address",
-            Self::PolicyOff => "nothing is synchronised for this user",
-            Self::PolicyTelephonyOnly => "only calls are synchronised for this user",
-            Self::Shadow => "the policy is on trial (shadow): decided, but not shown",
-            Self::OwnIsStronger => "XPhone itself already says as much or more",
-            Self::NoDoNotDisturbProfile => {
-                "the user has no active profile with the status Do not disturb; add one to My Profiles"
-            }
-            Self::NoBusyStatus => "the XPhone server names no status Busy",
-            Self::Overridden => "somebody removed it in XPhone; it is not set again before its cause has ended",
-            Self::Lapsed => "it ran out by itself; it is not set again before its cause has ended",
-        })
-    }
-}
-
 /// What should be shown in XPhone, before looking at what was.
 struct Wanted {
     appointment: Appointment,
@@ -237,16 +136,18 @@ pub fn decide(snapshot: &Snapshot) -> Decision {
     let remembered = remember(snapshot);
     let native = remembered.map(|remembered| remembered.native);
     let cause = native.and_then(TeamsNative::cause);
-    let (slot, ran_out) = age(&snapshot.appointment, cause, snapshot.now);
+    let (slot, ran_out) = age(&snapshot.appointment, native, snapshot.now);
     let wanted = wanted(snapshot, remembered).and_then(|wanted| match &slot {
         Slot::Suppressed { why: Suppression::Overridden, .. } => Err(Reason::Overridden),
         Slot::Suppressed { why: Suppression::Lapsed, .. } => Err(Reason::Lapsed),
         Slot::Empty | Slot::Shown(_) => Ok(wanted),
     });
     match wanted {
-        Ok(wanted) if wanted.limit.is_some_and(|limit| limit <= snapshot.now) => lapse(snapshot, remembered, &wanted),
+        Ok(wanted) if end(snapshot, wanted.limit) <= snapshot.now => lapse(snapshot, remembered, &wanted),
         Ok(wanted) => show(snapshot, remembered, &slot, &wanted),
-        Err(reason @ (Reason::TeamsUnread | Reason::XphoneUnread)) => hold(remembered, slot, ran_out, reason),
+        Err(reason @ (Reason::TeamsUnread | Reason::XphoneUnread)) if may_stay(&slot, cause, snapshot) => {
+            hold(remembered, slot, ran_out, reason)
+        }
         Err(reason) => nothing(remembered, slot, ran_out, reason),
     }
 }
@@ -261,11 +162,12 @@ fn remember(snapshot: &Snapshot) -> Option<Remembered> {
     }
 }
 
-/// What became of the slot by itself: run out, undone by a person, or free again because the cause has ended.
-/// The second value says that something shown is now gone, or must go.
-fn age(slot: &Slot, cause: Option<Cause>, now: Timestamp) -> (Slot, bool) {
+/// What became of the slot by itself: run out, undone by a person, or free again because the cause has ended. As long as Teams is
+/// unread nothing says that it has. The second value says that something shown is now gone, or must go.
+fn age(slot: &Slot, native: Option<TeamsNative>, now: Timestamp) -> (Slot, bool) {
+    let goes_on = |cause: Cause| native.is_none_or(|native| native.cause() == Some(cause));
     match slot {
-        Slot::Suppressed { cause: suppressed, .. } if cause == Some(*suppressed) => (slot.clone(), false),
+        Slot::Suppressed { cause, .. } if goes_on(*cause) => (slot.clone(), false),
         Slot::Empty | Slot::Suppressed { .. } => (Slot::Empty, false),
         Slot::Shown(shown) => {
             let why = if shown.until <= now {
@@ -275,8 +177,8 @@ fn age(slot: &Slot, cause: Option<Cause>, now: Timestamp) -> (Slot, bool) {
             } else {
                 return (slot.clone(), false);
             };
-            match shown.cause.or(cause) {
-                Some(held) if cause == Some(held) => (Slot::Suppressed { cause: held, why, since: now }, true),
+            match shown.cause.or(native.and_then(TeamsNative::cause)) {
+                Some(cause) if goes_on(cause) => (Slot::Suppressed { cause, why, since: now }, true),
                 _ => (Slot::Empty, true),
             }
         }
@@ -336,13 +238,13 @@ fn show(snapshot: &Snapshot, remembered: Option<Remembered>, slot: &Slot, wanted
         Slot::Shown(shown) => Some(shown),
         _ => None,
     };
-    let since = shown.filter(|shown| shown.cause == Some(wanted.cause)).map_or(now, |shown| shown.since);
+    let since = shown.filter(|shown| shown.cause.is_none_or(|cause| cause == wanted.cause)).map_or(now, |shown| shown.since);
     let kept = shown.filter(|shown| shown.appointment == wanted.appointment && shown.sighting != Sighting::Lost);
     let (until, push, revisit_at) = match kept.map(|shown| keep(snapshot, shown, wanted.limit)) {
         Some(Renewal::LookAgain(at)) => (kept.map_or(now, |shown| shown.until), false, at),
         Some(Renewal::MoveOn(end)) => (end, true, end - expiry::APPOINTMENT_LIFE / 2),
         None => {
-            let end = expiry::appointment_end(now, wanted.limit);
+            let end = end(snapshot, wanted.limit);
             (end, true, end - expiry::APPOINTMENT_LIFE / 2)
         }
     };
@@ -359,13 +261,26 @@ fn show(snapshot: &Snapshot, remembered: Option<Remembered>, slot: &Slot, wanted
     Decision { remembered, appointment: Slot::Shown(shown), push, reason: wanted.reason, revisit_at }
 }
 
-/// What is shown already is right: only its end may need moving. A limit that came nearer moves it too.
+/// What is shown already is right: only its end may need moving. A limit that came nearer moves it too, and so does an end further
+/// ahead than ours ever are: somebody else's clock made it.
 fn keep(snapshot: &Snapshot, shown: &Shown, limit: Option<Timestamp>) -> Renewal {
     if let Some(limit) = limit.filter(|limit| *limit < shown.until) {
         return Renewal::MoveOn(limit);
     }
+    if shown.until > snapshot.now + expiry::APPOINTMENT_AHEAD_MAX {
+        return Renewal::MoveOn(end(snapshot, limit));
+    }
     let confirmed = snapshot.teams.filter(|teams| teams.source == Source::Read && teams.native.is_some());
-    expiry::renewal(snapshot.now, shown.until, confirmed.map(|teams| teams.observed_at), limit)
+    expiry::renewal(snapshot.now, shown.until, confirmed.map(|teams| teams.observed_at.min(snapshot.now)), limit)
+}
+
+/// Whether what is shown may wait until more is known: only while nothing that is known speaks against it.
+fn may_stay(slot: &Slot, cause: Option<Cause>, snapshot: &Snapshot) -> bool {
+    let Slot::Shown(shown) = slot else { return true };
+    let allowed = !snapshot.policy.shadow && snapshot.policy.mode.lets_through(shown.presence);
+    let caused = shown.cause.is_none_or(|held| cause.is_none_or(|cause| cause == held));
+    let stronger = snapshot.xphone.is_none_or(|entry| shown.presence > entry.native());
+    allowed && caused && stronger
 }
 
 /// Too little is known to change anything; what ran out is gone all the same.
@@ -385,7 +300,14 @@ fn nothing(remembered: Option<Remembered>, slot: Slot, ran_out: bool, reason: Re
     Decision { remembered, appointment, push: shown.then_some(Push::Clear), reason, revisit_at: None }
 }
 
-/// Do not disturb has had its day.
+/// One life after the cause was last seen, not after now: what nobody confirms any more is not kept alive by showing it anew.
+/// Another replica's clock may be ahead; an end is not.
+fn end(snapshot: &Snapshot, limit: Option<Timestamp>) -> Timestamp {
+    let seen = snapshot.teams.map_or(snapshot.now, |teams| teams.observed_at.min(snapshot.now));
+    expiry::appointment_end(seen, limit)
+}
+
+/// Do not disturb has had its day, or the cause has not been seen for a whole life.
 fn lapse(snapshot: &Snapshot, remembered: Option<Remembered>, wanted: &Wanted) -> Decision {
     let slot = Slot::Suppressed { cause: wanted.cause, why: Suppression::Lapsed, since: snapshot.now };
     let shown = matches!(snapshot.appointment, Slot::Shown(_));

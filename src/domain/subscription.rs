@@ -91,9 +91,9 @@ pub fn plan(users: &BTreeSet<TeamsUserId>, accounts: &[AccountId], held: &[Held]
 
 fn steps_for(account: AccountId, current: Option<&Held>, users: BTreeSet<TeamsUserId>, now: Timestamp) -> Vec<Step> {
     match current {
+        Some(held) if users.is_empty() => vec![Step::Delete(held.id)],
         Some(held) if held.users == users && (held.renew_at <= now || held.old_certificate) => vec![Step::Renew(held.id)],
         Some(held) if held.users == users => Vec::new(),
-        Some(held) if users.is_empty() => vec![Step::Delete(held.id)],
         Some(held) => vec![Step::Delete(held.id), Step::Create { account, users }],
         None if users.is_empty() => Vec::new(),
         None => vec![Step::Create { account, users }],

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use super::Admin;
 use super::problem::Problem;
+use crate::domain::slot::SlotName;
 use crate::store::StoreError;
 
 pub(super) fn router() -> Router<Admin> {
@@ -44,6 +45,8 @@ async fn measure(admin: &Admin) -> Result<(), StoreError> {
     admin.metrics.note_inbox(inbox.posts, age(inbox.oldest));
     let outbox = admin.store.outbox_depth().await?;
     admin.metrics.note_outbox(outbox.letters, age(outbox.oldest));
+    let slot = SlotName::XphoneAppointment;
+    admin.metrics.note_shown(slot.label(), admin.store.shown(slot).await?);
     for (state, count) in admin.store.people_by_match().await? {
         admin.metrics.note_users(state, count);
     }

@@ -10,6 +10,7 @@ pub use webhook::Webhook;
 
 use axum::Router;
 
+use self::problem::Problem;
 use crate::clock::Clock;
 use crate::store::Store;
 use crate::tasks::Activators;
@@ -37,5 +38,9 @@ pub fn public_router(webhook: Webhook) -> Router {
 
 /// The admin listener: health, metrics, and the admin API for whoever has a token.
 pub fn admin_router(admin: Admin) -> Router {
-    health::router().merge(admin::router(&admin.token)).with_state(admin)
+    health::router().merge(admin::router(&admin.token)).fallback(nothing_here).with_state(admin)
+}
+
+async fn nothing_here() -> Problem {
+    Problem::not_found("there is nothing at this address")
 }

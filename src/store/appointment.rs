@@ -26,6 +26,16 @@ pub struct Found {
 }
 
 impl Store {
+    /// How many users something is shown for.
+    ///
+    /// # Errors
+    /// Postgres cannot be asked.
+    pub async fn shown(&self, slot: SlotName) -> Result<i64, StoreError> {
+        let shown =
+            sqlx::query_scalar!(r#"select count(*) as "count!" from slot where name = $1 and state = 'shown'"#, slot.label(),);
+        Ok(shown.fetch_one(&self.pool).await?)
+    }
+
     /// Users whose recorded appointment had certainly reached XPhone before `before`, and of whom nothing is on its way.
     ///
     /// # Errors

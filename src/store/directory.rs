@@ -98,7 +98,7 @@ impl Store {
         .execute(&mut *tx)
         .await?;
         sqlx::query!(
-            "update user_state set revisit_at = least(revisit_at, $2) where $3 or user_guid = any($1)",
+            "update user_state set revisit_at = least(revisit_at, $2), confirm_at = least(confirm_at, $2) where $3 or user_guid = any($1)",
             &changed,
             now.to_sqlx(),
             statuses_changed,
@@ -209,6 +209,9 @@ async fn replace_people(tx: &mut Tx<'_>, people: &[Person]) -> Result<Vec<Uuid>,
     )
     .execute(&mut **tx)
     .await?;
+    // What is shown for it may stay until the new one has been read, but says nothing about the new one's causes.
+    sqlx::query!("delete from slot where user_guid = any($1) and state <> 'shown'", &released).execute(&mut **tx).await?;
+    sqlx::query!("update slot set cause = null where user_guid = any($1)", &released).execute(&mut **tx).await?;
     let mut changed = sqlx::query_scalar!(
         "insert into person (guid, email, location_guid, configuration_group_guid, match, teams_id)
          select * from unnest($1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::text[], $6::uuid[])

@@ -14,8 +14,6 @@ pub enum Feed {
     Sweep,
     /// Everybody's presence in XPhone.
     XphonePresence,
-    /// The appointments of our origin.
-    XphoneAppointments,
 }
 
 impl Feed {
@@ -26,7 +24,6 @@ impl Feed {
             Self::Directory => "directory",
             Self::Sweep => "sweep",
             Self::XphonePresence => "xphone_presence",
-            Self::XphoneAppointments => "xphone_appointments",
         }
     }
 }

@@ -48,11 +48,7 @@ impl Store {
     /// Postgres could not; nothing has changed.
     pub async fn set_teams_sync(&self, guid: Uuid, sync: TeamsSync, now: Timestamp) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
-        let before =
-            sqlx::query_scalar!("select mode from teams_sync where guid = $1 for update", guid).fetch_optional(&mut *tx).await?;
-        if before.is_none_or(|mode| mode == Mode::None.label()) {
-            forget_seat(&mut tx, guid).await?;
-        }
+        forget_unread(&mut tx, guid).await?;
         sqlx::query!(
             "insert into teams_sync (guid, mode, user_may_change, remember_login_data, shadow, changed_at) values ($1, $2, $3, $4, $5, $6)
              on conflict (guid) do update set mode = excluded.mode, user_may_change = excluded.user_may_change,
@@ -76,17 +72,23 @@ impl Store {
     /// Postgres could not; nothing has changed.
     pub async fn unset_teams_sync(&self, guid: Uuid, now: Timestamp) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
+        forget_unread(&mut tx, guid).await?;
         sqlx::query!("delete from teams_sync where guid = $1", guid).execute(&mut *tx).await?;
         wake_seat(&mut tx, guid, now).await?;
         Ok(tx.commit().await?)
     }
 }
 
-async fn forget_seat(tx: &mut super::Tx<'_>, guid: Uuid) -> Result<(), StoreError> {
+/// Forgets what was observed of those in this seat for whom nothing is synchronised before the change.
+async fn forget_unread(tx: &mut super::Tx<'_>, guid: Uuid) -> Result<(), StoreError> {
     sqlx::query!(
         "update user_state s set teams_availability = null, teams_activity = null, teams_source = null, teams_observed_at = null,
              native = null, native_since = null
-         from person p where p.guid = s.user_guid and (p.location_guid = $1 or p.configuration_group_guid = $1)",
+         from person p
+             left join teams_sync l on l.guid = p.location_guid
+             left join teams_sync g on g.guid = p.configuration_group_guid
+         where p.guid = s.user_guid and (p.location_guid = $1 or p.configuration_group_guid = $1)
+             and coalesce(g.mode, l.mode, 'none') = 'none' and not coalesce(g.user_may_change, l.user_may_change, false)",
         guid,
     )
     .execute(&mut **tx)

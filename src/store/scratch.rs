@@ -65,6 +65,12 @@ impl ScratchServer {
         Ok(ScratchDatabase { options: self.options.clone(), name })
     }
 
+    /// Whether the server, and with it every database, goes when this goes.
+    #[must_use]
+    pub fn is_own(&self) -> bool {
+        self.embedded.is_some()
+    }
+
     /// Stops the server, if it is our own.
     ///
     /// # Errors

@@ -61,6 +61,9 @@ impl Directory {
         {
             return Ok(Progress::Idle);
         }
+        if !self.xphone.capabilities().await?.appointments {
+            return Err(TaskError::Implausible("XPhone's server says that it cannot set appointments; update it"));
+        }
         let people = self.xphone.users().await?;
         let teams = self.teams_people().await?;
         if (people.is_empty() || teams.is_empty()) && self.store.people_count().await? > 0 {
@@ -77,6 +80,7 @@ impl Directory {
             let people = directory.people.len();
             tracing::info!(people, matched, changed = changes.changed, gone = changes.gone, "the directory was read");
             self.activators.reconciler.wake();
+            self.activators.confirmer.wake();
             self.activators.subscriptions.wake();
             self.activators.xphone_reader.wake();
             self.activators.sweep.wake();

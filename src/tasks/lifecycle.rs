@@ -82,7 +82,7 @@ impl Lifecycle {
 
     /// Everything here may happen twice without harm: the posts leave the inbox only afterwards.
     async fn react(&self, subscription: &str, event: &LifecycleEvent, now: Timestamp) -> Result<(), TaskError> {
-        self.metrics.count_notifications(event.label(), 1);
+        self.metrics.count_notifications("lifecycle", 1);
         let Ok(id) = subscription.parse::<Uuid>() else { return Ok(()) };
         match event {
             LifecycleEvent::ReauthorizationRequired => self.store.hurry_renewal(id, now).await?,

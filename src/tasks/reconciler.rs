@@ -7,6 +7,7 @@ use super::driver::Task;
 use super::{Activators, Progress, TaskError};
 use crate::clock::Clock;
 use crate::domain::reconcile::decide;
+use crate::domain::slot::{Slot, SlotName};
 use crate::store::decision::{self, Decided};
 use crate::store::{Store, commit};
 use crate::telemetry::Metrics;
@@ -53,7 +54,12 @@ impl Reconciler {
         decision::store(&mut tx, &decided, now).await?;
         commit(tx).await?;
         for one in &decided {
-            self.metrics.count_decision(one.decision.reason.label());
+            let reason = one.decision.reason.label();
+            self.metrics.count_decision(reason);
+            let shown = |slot: &Slot| matches!(slot, Slot::Shown(_));
+            if shown(&one.due.snapshot.appointment) && !shown(&one.decision.appointment) {
+                self.metrics.count_slot_ended(SlotName::XphoneAppointment.label(), reason);
+            }
         }
         if decided.iter().any(|one| one.decision.push.is_some()) {
             self.activators.dispatcher.wake();

@@ -1,7 +1,7 @@
 //! Keeps Graph telling us: certificates, subscriber accounts' tokens, and one subscription per account, renewed long before it ends.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -59,6 +59,8 @@ pub struct Subscriptions {
     pub metrics: Metrics,
     /// Whom this wakes.
     pub activators: Activators,
+    /// Accounts for which something failed, and until when nothing more is tried.
+    pub resting: Mutex<HashMap<AccountId, Timestamp>>,
 }
 
 impl Task for Subscriptions {
@@ -86,8 +88,13 @@ impl Subscriptions {
         let plan = plan(&self.store.users_to_watch().await?, &usable, &held, now);
         let mut failed = None;
         for step in &plan.steps {
+            let account = account_of(step, &stored);
+            if self.rests(account, now) {
+                continue;
+            }
             if let Err(error) = self.take(step, &stored, &certificate).await {
                 tracing::warn!(error = %chain(&error), "a subscription could not be tended; its users are swept meanwhile");
+                self.rest(account, now + RETRY_AFTER);
                 failed = Some(error);
             }
         }
@@ -99,6 +106,17 @@ impl Subscriptions {
         }
         self.measure().await?;
         failed.map_or(Ok(Progress::Idle), Err)
+    }
+
+    fn rests(&self, account: Option<AccountId>, now: Timestamp) -> bool {
+        let resting = self.resting.lock().ok();
+        resting.zip(account).is_some_and(|(resting, account)| resting.get(&account).is_some_and(|until| *until > now))
+    }
+
+    fn rest(&self, account: Option<AccountId>, until: Timestamp) {
+        if let (Ok(mut resting), Some(account)) = (self.resting.lock(), account) {
+            resting.insert(account, until);
+        }
     }
 
     /// A subscription that posts elsewhere than we listen is as good as none.
@@ -201,7 +219,8 @@ impl Subscriptions {
         Ok(())
     }
 
-    /// Removes what stands in the way of a new subscription: presence subscriptions of this app and account that we know nothing of.
+    /// Removes what stands in the way of a new subscription: Graph gives an app one presence subscription per account, so whatever
+    /// there is was made by an earlier run, or by somebody who uses our app registration and our account.
     async fn remove_ours(&self, token: &AccessToken) -> Result<(), TaskError> {
         for subscription in self.graph.list_subscriptions(token).await? {
             if self.is_ours(&subscription) {
@@ -236,21 +255,17 @@ impl Subscriptions {
                 self.store.forget_subscription(stored.id, self.clock.now()).await?;
                 self.create(stored.account, &stored.users, certificate).await
             }
-            Err(error) => {
-                let at = self.clock.now() + RETRY_AFTER;
-                self.store.note_renewed(stored.id, stored.certificate, stored.expires_at, at, self.clock.now()).await?;
-                Err(error.into())
-            }
+            Err(error) => Err(error.into()),
         }
     }
 
-    /// Graph ends what we fail to delete; we forget it all the same.
+    /// What we cannot delete ends by itself within the hour, and stands in nobody's way: a new one removes it.
     async fn delete(&self, stored: &StoredSubscription) -> Result<(), TaskError> {
+        self.store.forget_subscription(stored.id, self.clock.now()).await?;
         if stored.expires_at > self.clock.now() {
             let token = self.token(stored.account).await?;
             self.graph.delete_subscription(&token, &SubscriptionId(stored.id.to_string())).await?;
         }
-        self.store.forget_subscription(stored.id, self.clock.now()).await?;
         Ok(())
     }
 
@@ -258,8 +273,17 @@ impl Subscriptions {
         let now = self.clock.now();
         let subscriptions = self.store.subscriptions().await?;
         let left = subscriptions.iter().map(|subscription| subscription.expires_at.duration_since(now).as_secs_f64());
-        self.metrics.note_subscriptions(subscriptions.len(), left.fold(f64::INFINITY, f64::min).min(3600.0));
+        let live: Vec<f64> = left.filter(|left| *left > 0.0).collect();
+        self.metrics.note_subscriptions(live.len(), live.iter().copied().reduce(f64::min).unwrap_or(0.0));
         Ok(())
+    }
+}
+
+fn account_of(step: &Step, stored: &[StoredSubscription]) -> Option<AccountId> {
+    let of = |id: &Uuid| stored.iter().find(|stored| stored.id == *id).map(|stored| stored.account);
+    match step {
+        Step::Create { account, .. } => Some(*account),
+        Step::Renew(id) | Step::Delete(id) => of(id),
     }
 }
 

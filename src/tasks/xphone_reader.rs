@@ -28,6 +28,8 @@ use crate::xphone::values::{self, Entry, ListedAppointment, Shows};
 
 const LEASE: &str = "xphone_reader";
 const LEASE_LIFE: SignedDuration = SignedDuration::from_secs(60);
+/// What XPhone says of a telephone it knows nothing of; it may also stand for bits that nobody has described.
+const TELEPHONE_UNKNOWN: i32 = 0;
 /// How often both are read.
 pub const PERIOD: Duration = Duration::from_secs(15);
 
@@ -89,7 +91,7 @@ impl XphoneReader {
     fn fact(&self, entry: &Entry) -> XphoneFact {
         XphoneFact {
             user: entry.user,
-            telephone_state: i32::try_from(entry.telephone_state).unwrap_or(i32::MAX),
+            telephone_state: i32::try_from(entry.telephone_state).unwrap_or(TELEPHONE_UNKNOWN),
             meeting: meeting(entry.meeting),
             status: entry.presence_state,
             ours: entry.origin.as_deref() == Some(self.origin.as_str()),

@@ -15,6 +15,8 @@ use self::story::{ACTS, AFTERWARDS, Picture, Seen};
 use super::Failure;
 use super::signals::Signals;
 use crate::config::{LogFormat, Sources, Telemetry};
+use crate::store::embedded::Durability;
+use crate::store::scratch::{ScratchDatabase, ScratchServer};
 use crate::telemetry;
 
 /// `presence-gateway demo`
@@ -35,21 +37,33 @@ impl Demo {
     pub(super) async fn run(self, sources: &Sources, search_path: &OsStr, log_filter: Option<&str>) -> Result<ExitCode, Failure> {
         telemetry::init_logs(&Telemetry { log_format: LogFormat::Text }, Some(log_filter.unwrap_or("error")));
         let mut signals = Signals::listen()?;
-        println!("Starting a Postgres, Microsoft Graph, XPhone Connect and the gateway between them ...");
-        let began = tokio::time::Instant::now();
-        let stage = tokio::select! {
-            stage = Stage::set(sources, search_path) => stage?,
+        println!("Starting Microsoft Graph, XPhone Connect and the gateway between them ...");
+        let url = sources.database_url();
+        let server = tokio::select! {
+            server = ScratchServer::find(url.as_ref(), Durability::Careless, search_path) => server?,
             () = signals.next() => return Ok(interrupted()),
         };
-        println!("Ready after {:.1} s: two users, a subscription, and nothing shown yet.", began.elapsed().as_secs_f64());
+        let database = server.create(None).await?;
         let played = tokio::select! {
-            played = self.play(&stage) => Some(played),
+            played = self.perform(&database) => Some(played),
             () = signals.next() => None,
         };
-        stage.strike().await;
+        let removed = database.remove().await;
+        server.stop().await?;
         let Some(played) = played else { return Ok(interrupted()) };
-        let failed = played?;
-        println!("{} of {} steps came true.", 2 * ACTS.len() - failed, 2 * ACTS.len());
+        removed?;
+        played
+    }
+
+    /// Sets the stage, plays, and takes the stage down.
+    async fn perform(&self, database: &ScratchDatabase) -> Result<ExitCode, Failure> {
+        let began = tokio::time::Instant::now();
+        let stage = Stage::set(database).await?;
+        println!("Ready after {:.1} s: two users, a subscription, and nothing shown yet.", began.elapsed().as_secs_f64());
+        let failed = self.play(&stage).await;
+        stage.strike().await;
+        let (failed, steps) = (failed?, 2 * ACTS.len());
+        println!("{} of {steps} steps came true.", steps - failed);
         Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
@@ -84,11 +98,10 @@ impl Demo {
         }
         self.clear_live()?;
         let came_true = !times.contains(&None);
-        println!("{} {title}: {action}", if came_true { "ok  " } else { "FAIL" });
-        for (name, (seen, time)) in ["A", "B"].iter().zip(seen.iter().zip(times)) {
-            let time = time.map_or("did not come true".to_owned(), |time| format!("after {} ms", time.as_millis()));
-            println!("       {name}: Teams {:<13} XPhone {:<26} {time}", seen.teams, seen.xphone);
-        }
+        let told: Vec<String> =
+            ["A", "B"].iter().zip(seen.iter().zip(times)).map(|(name, (seen, time))| told(name, seen, time)).collect();
+        let separator = if self.headless { " | " } else { "\n       " };
+        println!("{} {title}, {action}{separator}{}", if came_true { "ok  " } else { "FAIL" }, told.join(separator));
         Ok(came_true)
     }
 
@@ -117,6 +130,11 @@ impl Demo {
             tokio::time::sleep(READING_TIME).await;
         }
     }
+}
+
+fn told(name: &str, seen: &Seen, time: Option<Duration>) -> String {
+    let time = time.map_or("did not come true".to_owned(), |time| format!("after {} ms", time.as_millis()));
+    format!("{name}: Teams {}, XPhone {}, {time}", seen.teams, seen.xphone)
 }
 
 fn interrupted() -> ExitCode {

@@ -1,7 +1,5 @@
 //! The stage: a database, both emulated systems with two people in them, and the gateway between.
 
-use std::ffi::OsStr;
-
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::{Method, Response};
@@ -18,8 +16,7 @@ use crate::config::{Config, Sources};
 use crate::emulator::clock::EmulatedClock;
 use crate::emulator::{graph, xphone};
 use crate::store::Store;
-use crate::store::embedded::Durability;
-use crate::store::scratch::{ScratchDatabase, ScratchServer};
+use crate::store::scratch::ScratchDatabase;
 
 const SUBSCRIBER: &str = "presence@example.com";
 const NAMES: [&str; 2] = ["anna", "ben"];
@@ -28,8 +25,6 @@ const LOOK_EVERY: std::time::Duration = std::time::Duration::from_millis(25);
 
 /// Everything that runs during the demo.
 pub(super) struct Stage {
-    server: ScratchServer,
-    database: ScratchDatabase,
     graph: graph::Running,
     xphone: xphone::Running,
     gateway: Running,
@@ -44,9 +39,7 @@ struct Person {
 
 impl Stage {
     /// Builds everything and waits until the gateway would notice a change.
-    pub(super) async fn set(sources: &Sources, search_path: &OsStr) -> Result<Self, Failure> {
-        let server = ScratchServer::find(sources.database_url().as_ref(), Durability::Careless, search_path).await?;
-        let database = server.create(None).await?;
+    pub(super) async fn set(database: &ScratchDatabase) -> Result<Self, Failure> {
         let options = graph::Options { device_code_interval_seconds: 0, ..graph::Options::new(EmulatedClock::default()) };
         let (tenant, client, secret) = (options.tenant_id, options.client_id, options.client_secret.clone());
         let graph = graph::start(options).await?;
@@ -81,7 +74,7 @@ impl Stage {
         let gateway = App::new(&config, store.clone(), Clock::system())?.start_on(public, admin);
         scenery.switch_on(&admin_url, &token, location).await?;
         scenery.subscribed().await?;
-        Ok(Self { server, database, graph, xphone, gateway, http, people })
+        Ok(Self { graph, xphone, gateway, http, people })
     }
 
     /// Lets both users' Teams clients say what the pictures want.
@@ -118,12 +111,6 @@ impl Stage {
         self.gateway.stop(std::future::pending()).await;
         self.graph.stop().await;
         self.xphone.stop().await;
-        if let Err(error) = self.database.remove().await {
-            tracing::warn!(%error, "the demo's database could not be removed");
-        }
-        if let Err(error) = self.server.stop().await {
-            tracing::warn!(%error, "the demo's Postgres did not stop in order");
-        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! How much of Teams and XPhone is kept in step, per location and configuration group.
 
-use axum::extract::rejection::JsonRejection;
+use axum::extract::rejection::{JsonRejection, PathRejection};
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::{Extension, Json};
@@ -63,9 +63,9 @@ impl From<policy::TeamsSync> for TeamsSync {
 pub(super) async fn get_setting(
     State(admin): State<Admin>,
     Extension(place): Extension<Place>,
-    Path(guid): Path<Uuid>,
+    guid: Result<Path<Uuid>, PathRejection>,
 ) -> Result<Json<TeamsSync>, Problem> {
-    there(&admin, place, guid).await?;
+    let guid = there(&admin, place, guid).await?;
     match admin.store.teams_sync(guid).await? {
         Some(sync) => Ok(Json(sync.into())),
         None => Err(Problem::not_found("nothing is set here: what holds is inherited, or `none` where nothing was ever set")),
@@ -75,10 +75,10 @@ pub(super) async fn get_setting(
 pub(super) async fn put_setting(
     State(admin): State<Admin>,
     Extension(place): Extension<Place>,
-    Path(guid): Path<Uuid>,
+    guid: Result<Path<Uuid>, PathRejection>,
     body: Result<Json<TeamsSync>, JsonRejection>,
 ) -> Result<Json<TeamsSync>, Problem> {
-    there(&admin, place, guid).await?;
+    let guid = there(&admin, place, guid).await?;
     let Json(sync) = body.map_err(|refused| Problem::new(refused.status(), "bad-body", refused.body_text()))?;
     admin.store.set_teams_sync(guid, sync.into(), admin.clock.now()).await?;
     wake(&admin);
@@ -88,9 +88,9 @@ pub(super) async fn put_setting(
 pub(super) async fn delete_setting(
     State(admin): State<Admin>,
     Extension(place): Extension<Place>,
-    Path(guid): Path<Uuid>,
+    guid: Result<Path<Uuid>, PathRejection>,
 ) -> Result<StatusCode, Problem> {
-    there(&admin, place, guid).await?;
+    let guid = there(&admin, place, guid).await?;
     admin.store.unset_teams_sync(guid, admin.clock.now()).await?;
     wake(&admin);
     Ok(StatusCode::NO_CONTENT)
@@ -103,13 +103,14 @@ fn wake(admin: &Admin) {
     admin.activators.subscriptions.wake();
 }
 
-async fn there(admin: &Admin, place: Place, guid: Uuid) -> Result<(), Problem> {
+async fn there(admin: &Admin, place: Place, guid: Result<Path<Uuid>, PathRejection>) -> Result<Uuid, Problem> {
+    let Path(guid) = guid.map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "bad-guid", "the address must name a GUID"))?;
     let (there, what) = match place {
         Place::Location => (admin.store.has_location(guid).await?, "location"),
         Place::ConfigurationGroup => (admin.store.has_configuration_group(guid).await?, "configuration group"),
     };
     if there {
-        return Ok(());
+        return Ok(guid);
     }
     Err(Problem::not_found(format!("XPhone has no {what} with this guid; a new one is known within directory.refresh_seconds")))
 }

@@ -85,13 +85,13 @@ impl TokenVerifier {
         Ok(Ok(TokensGenuine(())))
     }
 
-    /// Everything but time, which passes: from memory if the token was seen before.
     /// Whether the keys we hold were published at this moment or later: only then is an unknown key's token refused for good.
     #[must_use]
     pub fn has_keys_from(&self, moment: Timestamp) -> bool {
         self.keys.are_from(moment)
     }
 
+    /// Everything but time, which passes: from memory if the token was seen before.
     async fn verdict(&self, token: &str) -> Result<Verdict, KeysUnavailable> {
         if token.len() > TOKEN_BYTES_MAX {
             return Ok(Err(Refusal::TokenMalformed));

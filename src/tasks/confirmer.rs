@@ -69,6 +69,7 @@ impl Reading {
     /// Graph or Postgres fails; what was read before is recorded.
     pub async fn read(&self, users: &[TeamsUserId], asked_at: Timestamp) -> Result<ReadOutcome, TaskError> {
         let mut answer = self.graph.presences_bisecting(users).await;
+        self.metrics.note_graph_budget(self.graph.budget_remaining());
         let told: HashSet<TeamsUserId> = answer.presences.iter().map(|presence| presence.user).collect();
         let facts = self.facts(std::mem::take(&mut answer.presences), asked_at);
         let outcome = self.store.record_reads(&facts, self.clock.now()).await?;

@@ -63,9 +63,9 @@ impl From<policy::TeamsSync> for TeamsSync {
 pub(super) async fn get_setting(
     State(admin): State<Admin>,
     Extension(place): Extension<Place>,
-    Path(guid): Path<Uuid>,
+    Path(guid): Path<String>,
 ) -> Result<Json<TeamsSync>, Problem> {
-    there(&admin, place, guid).await?;
+    let guid = there(&admin, place, &guid).await?;
     match admin.store.teams_sync(guid).await? {
         Some(sync) => Ok(Json(sync.into())),
         None => Err(Problem::not_found("nothing is set here: what holds is inherited, or `none` where nothing was ever set")),
@@ -75,10 +75,10 @@ pub(super) async fn get_setting(
 pub(super) async fn put_setting(
     State(admin): State<Admin>,
     Extension(place): Extension<Place>,
-    Path(guid): Path<Uuid>,
+    Path(guid): Path<String>,
     body: Result<Json<TeamsSync>, JsonRejection>,
 ) -> Result<Json<TeamsSync>, Problem> {
-    there(&admin, place, guid).await?;
+    let guid = there(&admin, place, &guid).await?;
     let Json(sync) = body.map_err(|refused| Problem::new(refused.status(), "bad-body", refused.body_text()))?;
     admin.store.set_teams_sync(guid, sync.into(), admin.clock.now()).await?;
     admin.activators.reconciler.wake();
@@ -88,21 +88,24 @@ pub(super) async fn put_setting(
 pub(super) async fn delete_setting(
     State(admin): State<Admin>,
     Extension(place): Extension<Place>,
-    Path(guid): Path<Uuid>,
+    Path(guid): Path<String>,
 ) -> Result<StatusCode, Problem> {
-    there(&admin, place, guid).await?;
+    let guid = there(&admin, place, &guid).await?;
     admin.store.unset_teams_sync(guid, admin.clock.now()).await?;
     admin.activators.reconciler.wake();
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn there(admin: &Admin, place: Place, guid: Uuid) -> Result<(), Problem> {
+/// The place's guid, if XPhone has such a place.
+async fn there(admin: &Admin, place: Place, guid: &str) -> Result<Uuid, Problem> {
+    let not_one = |_| Problem::new(StatusCode::BAD_REQUEST, "bad-guid", "the address must name the place by its guid");
+    let guid: Uuid = guid.parse().map_err(not_one)?;
     let (there, what) = match place {
         Place::Location => (admin.store.has_location(guid).await?, "location"),
         Place::ConfigurationGroup => (admin.store.has_configuration_group(guid).await?, "configuration group"),
     };
     if there {
-        return Ok(());
+        return Ok(guid);
     }
     Err(Problem::not_found(format!("XPhone has no {what} with this guid; a new one is known within directory.refresh_seconds")))
 }

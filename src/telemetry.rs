@@ -150,7 +150,7 @@ impl Metrics {
     }
 
     /// Notes how many people there are of a match.
-    pub fn note_users(&self, state: String, count: i64) {
+    pub fn note_users(&self, state: &'static str, count: i64) {
         self.users.record(count, &[KeyValue::new("state", state)]);
     }
 

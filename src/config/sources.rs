@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
-use config::{Environment, File, FileFormat};
+use config::{Environment, File, FileFormat, Map, Source, Value, ValueKind};
 use secrecy::SecretString;
 use serde::Deserialize;
 
@@ -55,9 +55,7 @@ impl Sources {
     pub(super) fn read(&self) -> Result<Raw, ConfigError> {
         let mut builder = config::Config::builder().add_source(File::from_str(DEFAULTS, FileFormat::Toml));
         if let Some(file) = &self.file {
-            let text = std::fs::read_to_string(file)
-                .map_err(|error| ConfigError::one(format!("{}: {error}; name a TOML file that can be read", file.display())))?;
-            builder = builder.add_source(File::from_str(&text, FileFormat::Toml));
+            builder = builder.add_source(SettingsFile::read(file)?);
         }
         let variables = self.variables()?;
         let environment = Environment::with_prefix(PREFIX).prefix_separator("__").separator("__").source(Some(variables));
@@ -69,15 +67,79 @@ impl Sources {
     fn variables(&self) -> Result<HashMap<String, String>, ConfigError> {
         let mut read = HashMap::new();
         for (key, value) in &self.environment {
-            match key.strip_suffix(FILE_SUFFIX) {
-                Some(plain) if !PATHS.contains(&key.as_str()) => {
-                    let text = std::fs::read_to_string(value)
-                        .map_err(|error| ConfigError::one(format!("{key}: cannot read the file it names: {error}")))?;
-                    read.insert(plain.to_owned(), text.trim_end_matches(['\r', '\n']).to_owned());
-                }
-                _ => _ = read.insert(key.clone(), value.clone()),
+            match kept_in_file(key) {
+                Some(plain) if self.environment.contains_key(plain) => return Err(both_set(plain, key)),
+                Some(plain) => _ = read.insert(plain.to_owned(), content(key, value)?),
+                None => _ = read.insert(key.clone(), value.clone()),
             }
         }
         Ok(read)
     }
+}
+
+/// The settings file, its settings that name a file replaced by what that file says.
+#[derive(Clone, Debug)]
+struct SettingsFile(Map<String, Value>);
+
+impl SettingsFile {
+    fn read(path: &Path) -> Result<Self, ConfigError> {
+        let complaint =
+            |error: &dyn Display| ConfigError::one(format!("{}: {error}; name a TOML file that can be read", path.display()));
+        let text = std::fs::read_to_string(path).map_err(|error| complaint(&error))?;
+        let sections = File::from_str(&text, FileFormat::Toml).collect();
+        let mut sections = sections.map_err(|error| complaint(&without_quotes(&error.to_string())))?;
+        for (section, settings) in &mut sections {
+            if let ValueKind::Table(settings) = &mut settings.kind {
+                read_named_files(section, settings)?;
+            }
+        }
+        Ok(Self(sections))
+    }
+}
+
+impl Source for SettingsFile {
+    fn clone_into_box(&self) -> Box<dyn Source + Send + Sync> {
+        Box::new(self.clone())
+    }
+
+    fn collect(&self) -> Result<Map<String, Value>, config::ConfigError> {
+        Ok(self.0.clone())
+    }
+}
+
+/// Leaves out the line of the file that a parser's complaint quotes below its number: there may be a secret in it.
+fn without_quotes(complaint: &str) -> String {
+    let quoted = |line: &&str| line.trim_start_matches([' ', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9']).starts_with('|');
+    complaint.lines().filter(|line| !quoted(line)).collect::<Vec<_>>().join(" ")
+}
+
+fn read_named_files(section: &str, settings: &mut Map<String, Value>) -> Result<(), ConfigError> {
+    let names_a_file = |key: &String| kept_in_file(&format!("{PREFIX}__{section}__{key}").to_uppercase()).is_some();
+    let keys: Vec<String> = settings.keys().filter(|key| names_a_file(key)).cloned().collect();
+    for key in keys {
+        let plain = &key[..key.len() - FILE_SUFFIX.len()];
+        let named = format!("{section}.{key}");
+        if settings.contains_key(plain) {
+            return Err(both_set(&format!("{section}.{plain}"), &named));
+        }
+        let Some(path) = settings.remove(&key) else { continue };
+        settings.insert(plain.to_owned(), content(&named, &path.to_string())?.into());
+    }
+    Ok(())
+}
+
+/// The variable whose value lies in the file that this one names.
+fn kept_in_file(variable: &str) -> Option<&str> {
+    variable.strip_suffix(FILE_SUFFIX).filter(|_| !PATHS.contains(&variable))
+}
+
+fn content(key: &str, path: &str) -> Result<String, ConfigError> {
+    let text = std::fs::read_to_string(path);
+    let text = text
+        .map_err(|error| ConfigError::one(format!("{key} is {path:?}, which cannot be read ({error}); name a file that can")))?;
+    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+fn both_set(plain: &str, file: &str) -> ConfigError {
+    ConfigError::one(format!("{plain} and {file} are both set; keep one of them"))
 }

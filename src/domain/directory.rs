@@ -46,6 +46,10 @@ pub enum Match {
 }
 
 impl Match {
+    /// The label of each, for whoever counts: a match that nobody has counts none.
+    pub const LABELS: [&'static str; 6] =
+        ["matched", "no_email", "not_in_teams", "duplicate_in_xphone", "duplicate_in_teams", "disabled_in_teams"];
+
     /// The Teams user, if there is exactly one.
     #[must_use]
     pub fn teams_user(self) -> Option<TeamsUserId> {

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use super::Admin;
 use super::problem::Problem;
+use crate::domain::directory::Match;
 use crate::domain::slot::SlotName;
 use crate::store::StoreError;
 
@@ -47,7 +48,9 @@ async fn measure(admin: &Admin) -> Result<(), StoreError> {
     admin.metrics.note_outbox(outbox.letters, age(outbox.oldest));
     let slot = SlotName::XphoneAppointment;
     admin.metrics.note_shown(slot.label(), admin.store.shown(slot).await?);
-    for (state, count) in admin.store.people_by_match().await? {
+    let people = admin.store.people_by_match().await?;
+    for state in Match::LABELS {
+        let count = people.iter().find(|(known, _)| known == state).map_or(0, |(_, count)| *count);
         admin.metrics.note_users(state, count);
     }
     Ok(())

@@ -9,6 +9,7 @@ pub use admin::AdminToken;
 pub use webhook::Webhook;
 
 use axum::Router;
+use axum::http::StatusCode;
 
 use self::problem::Problem;
 use crate::clock::Clock;
@@ -38,9 +39,8 @@ pub fn public_router(webhook: Webhook) -> Router {
 
 /// The admin listener: health, metrics, and the admin API for whoever has a token.
 pub fn admin_router(admin: Admin) -> Router {
-    health::router().merge(admin::router(&admin.token)).fallback(nothing_here).with_state(admin)
-}
-
-async fn nothing_here() -> Problem {
-    Problem::not_found("there is nothing at this address")
+    let nowhere = || async { Problem::not_found("nothing is at this address") };
+    let otherwise = || async { Problem::new(StatusCode::METHOD_NOT_ALLOWED, "wrong-method", "this address takes other methods") };
+    let routes = health::router().merge(admin::router(&admin.token));
+    routes.fallback(nowhere).method_not_allowed_fallback(otherwise).with_state(admin)
 }

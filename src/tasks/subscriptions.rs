@@ -84,7 +84,9 @@ impl Subscriptions {
         let usable: Vec<AccountId> =
             accounts.iter().filter(|account| account.problem.is_none()).map(|account| account.id).collect();
         let stored = self.store.subscriptions().await?;
-        let held: Vec<Held> = stored.iter().map(|stored| self.held(stored, &certificate)).collect();
+        // What an account in trouble holds goes on telling us until it ends; without the account nobody can renew or delete it.
+        let ours = |stored: &&StoredSubscription| usable.contains(&stored.account) || stored.expires_at <= now;
+        let held: Vec<Held> = stored.iter().filter(ours).map(|stored| self.held(stored, &certificate)).collect();
         let plan = plan(&self.store.users_to_watch().await?, &usable, &held, now);
         let mut failed = None;
         for step in &plan.steps {

@@ -2,9 +2,13 @@
 
 mod admin;
 mod chain;
+mod command;
+mod identity;
 mod imports;
 mod people;
+mod refusals;
 mod restart;
+mod sealed;
 mod sides;
 mod subscribing;
 mod webhook;

@@ -20,7 +20,9 @@ use presence_gateway::store::scratch::{ScratchDatabase, ScratchServer};
 use presence_gateway::tasks::driver::Task;
 use presence_gateway::tasks::{Progress, TaskError};
 use reqwest::{Method, Response, StatusCode};
+use secrecy::ExposeSecret;
 use serde_json::{Map, Value, json};
+use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio::sync::Mutex;
 use uuid::Uuid;
@@ -99,7 +101,6 @@ pub struct World {
     pub graph: graph::Running,
     pub xphone: xphone::Running,
     pub config: Config,
-    pub sources: Sources,
     pub location: Uuid,
     pub public: String,
     pub admin: String,
@@ -117,6 +118,11 @@ impl World {
 
     /// The same with other settings.
     pub async fn with(change: impl FnOnce(Sources) -> Sources) -> Self {
+        // On the heap: a whole world is large.
+        Box::pin(Self::build(change)).await
+    }
+
+    async fn build(change: impl FnOnce(Sources) -> Sources) -> Self {
         let now: Timestamp = "2026-11-02T09:00:00Z".parse().unwrap();
         let (graph_clock, xphone_clock) = (EmulatedClock::standing_at(now), EmulatedClock::standing_at(now));
         let options = graph::Options { device_code_interval_seconds: 0, ..graph::Options::new(graph_clock.clone()) };
@@ -158,7 +164,6 @@ impl World {
             graph,
             xphone,
             config,
-            sources,
             location: Uuid::new_v4(),
             public: public_url,
             admin: admin_url,
@@ -257,6 +262,16 @@ impl World {
 
     pub async fn xphone_faults(&self, faults: Value) {
         self.xphone_control(Method::PUT, "faults", faults).await;
+    }
+
+    /// Somebody drops the database under the running gateway.
+    pub async fn lose_database(&self) {
+        self.database.clone().remove().await.unwrap();
+    }
+
+    /// Somebody posts to the public listener.
+    pub async fn post(&self, path: &str, body: impl Into<reqwest::Body>) -> StatusCode {
+        self.http.post(format!("{}/{path}", self.public)).body(body).send().await.unwrap().status()
     }
 
     // ---- What the gateway does ----
@@ -404,9 +419,18 @@ impl World {
 
     /// A metric's value by its line, such as `notifications_total{result="recorded"}`; 0 where it has not been counted yet.
     pub async fn metric(&self, line: &str) -> f64 {
+        self.measured(line).await.map_or(0.0, |value| value.parse().unwrap())
+    }
+
+    /// The same where only whole numbers make sense.
+    pub async fn count(&self, line: &str) -> u64 {
+        self.measured(line).await.map_or(0, |value| value.parse().unwrap())
+    }
+
+    async fn measured(&self, line: &str) -> Option<String> {
         let text = self.http.get(format!("{}/metrics", self.admin)).send().await.unwrap().text().await.unwrap();
         let name = format!("presence_gateway_{line} ");
-        text.lines().find_map(|candidate| candidate.strip_prefix(&name)).map_or(0.0, |value| value.parse().unwrap())
+        text.lines().find_map(|candidate| candidate.strip_prefix(&name)).map(str::to_owned)
     }
 
     pub async fn graph_look(&self, path: &str) -> Value {
@@ -431,6 +455,11 @@ impl World {
         answer
     }
 
+    /// The gateway's database, to look at what lies there.
+    pub async fn database(&self) -> PgPool {
+        PgPool::connect(self.database.url().expose_secret()).await.unwrap()
+    }
+
     /// Waits until nothing of Graph's is on its way to us.
     pub async fn delivered(&self) {
         let quiet = async {
@@ -440,6 +469,13 @@ impl World {
         };
         tokio::time::timeout(DELIVERED_WITHIN, quiet).await.expect("Graph's notifications were not taken");
     }
+}
+
+/// A database of its own for a test that runs the program itself: empty, or with an up-to-date schema.
+pub async fn scratch_database(migrated: bool) -> ScratchDatabase {
+    let cluster = &*CLUSTER;
+    let _turn = cluster.turn.lock().await;
+    cluster.server.create(migrated.then_some(&cluster.template)).await.unwrap()
 }
 
 async fn wire(config: &Config, database: &ScratchDatabase, clock: &Clock) -> App {

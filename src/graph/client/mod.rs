@@ -2,7 +2,6 @@
 
 mod budget;
 mod error;
-mod gate;
 mod presences;
 mod subscriptions;
 mod users;
@@ -16,13 +15,13 @@ use serde::de::DeserializeOwned;
 use url::Url;
 
 use budget::Budget;
-use gate::Gates;
 
 pub use error::{Error, NextStep, Waiting};
 pub use presences::{Bisected, PRESENCES_MAX, PresenceRead};
 pub use subscriptions::{EncryptionCertificate, NewSubscription, Subscription, presences_resource};
 pub use users::{GraphUser, NextLink, UsersPage};
 
+use super::gate::Gate;
 use super::token::{AccessToken, Identity};
 use super::wire;
 use crate::clock::Clock;
@@ -92,7 +91,8 @@ pub struct Client {
     base_url: Url,
     identity: Identity,
     budget: Budget,
-    gates: Gates,
+    /// One for each kind of request: what Graph throttled stays closed, and nothing else does.
+    gates: [Gate; Endpoint::ALL.len()],
     clock: Clock,
     observer: Observer,
 }
@@ -109,7 +109,7 @@ impl Client {
     #[must_use]
     pub fn new(config: &Graph, identity: Identity, http: reqwest::Client, clock: Clock, observer: Observer) -> Self {
         let budget = Budget::new(config.requests_per_30_seconds_max, clock.clone());
-        let gates = Gates::new(clock.clone());
+        let gates = Endpoint::ALL.map(|_| Gate::new(clock.clone()));
         Self { http, base_url: config.base_url.clone(), identity, budget, gates, clock, observer }
     }
 
@@ -178,7 +178,7 @@ impl Client {
     }
 
     fn may_send(&self, endpoint: Endpoint) -> Result<(), Error> {
-        if let Err(retry_after) = self.gates.pass(endpoint) {
+        if let Err(retry_after) = self.gates[endpoint as usize].pass() {
             (self.observer)(endpoint, Outcome::GateClosed);
             return Err(Error::Wait { retry_after, waiting: Waiting::Throttled });
         }
@@ -201,7 +201,7 @@ impl Client {
             _ => None,
         };
         if let Some(retry_after) = asked_to_wait {
-            self.gates.close(endpoint, retry_after);
+            self.gates[endpoint as usize].close(retry_after);
             return Err(Error::Wait { retry_after, waiting: Waiting::Throttled });
         }
         match status {

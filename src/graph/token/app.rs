@@ -16,7 +16,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::error::{Error, Whose};
-use super::oauth::{self, Endpoints};
+use super::oauth::{self, Endpoints, Entra};
 use super::{AccessToken, RefreshingToken};
 use crate::clock::Clock;
 use crate::config::{Credential, Graph};
@@ -40,7 +40,7 @@ impl Identity {
             endpoints: endpoints(config)?,
             scope: Scope::new(format!("{}/.default", config.cloud.base_url())),
             proof: Proof::new(config)?,
-            http,
+            entra: Entra::new(http, clock.clone()),
             clock: clock.clone(),
         });
         let fetch = move || -> futures::future::BoxFuture<'static, _> {
@@ -76,14 +76,14 @@ struct Asking {
     endpoints: Endpoints,
     scope: Scope,
     proof: Proof,
-    http: reqwest::Client,
+    entra: Entra,
     clock: Clock,
 }
 
 impl Asking {
     async fn ask(&self) -> Result<AccessToken, Error> {
         let asked_at = self.clock.now();
-        let sender = oauth::sender(self.http.clone(), self.clock.clone());
+        let sender = self.entra.sender();
         let assertion = self.proof.assertion(asked_at).await?;
         let mut request = self.endpoints.exchange_client_credentials().add_scope(self.scope.clone());
         if let Some(assertion) = &assertion {

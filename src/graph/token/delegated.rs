@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::AccessToken;
 use super::error::{Error, Whose};
-use super::oauth::{self, Answer, Endpoints};
+use super::oauth::{self, Answer, Endpoints, Entra};
 use crate::clock::Clock;
 use crate::config::Graph;
 use crate::domain::ids::TeamsUserId;
@@ -20,7 +20,7 @@ pub struct Delegated {
     scopes: Vec<Scope>,
     tenant_id: Uuid,
     client_id: Uuid,
-    http: reqwest::Client,
+    entra: Entra,
     clock: Clock,
 }
 
@@ -78,7 +78,8 @@ impl Delegated {
         let presence = format!("{}/Presence.Read.All", config.cloud.base_url());
         let scopes = ["openid", "profile", "offline_access", &presence].map(|scope| Scope::new(scope.to_owned()));
         let (tenant_id, client_id) = (config.tenant_id, config.client_id);
-        Ok(Self { endpoints: oauth::endpoints(config)?, scopes: scopes.to_vec(), tenant_id, client_id, http, clock })
+        let (endpoints, entra) = (oauth::endpoints(config)?, Entra::new(http, clock.clone()));
+        Ok(Self { endpoints, scopes: scopes.to_vec(), tenant_id, client_id, entra, clock })
     }
 
     /// Begins a sign-in by device code.
@@ -87,7 +88,7 @@ impl Delegated {
     /// Entra ID gives no code.
     pub async fn start(&self) -> Result<DeviceCode, Error> {
         let asked_at = self.clock.now();
-        let sender = oauth::sender(self.http.clone(), self.clock.clone());
+        let sender = self.entra.sender();
         let request = self.endpoints.exchange_device_code().add_scopes(self.scopes.clone());
         let answer: StandardDeviceAuthorizationResponse =
             request.request_async(&sender).await.map_err(|error| oauth::sort(error, Whose::Account))?;
@@ -105,7 +106,7 @@ impl Delegated {
     /// # Errors
     /// Declined or too late; or it was an account of another tenant.
     pub async fn poll(&self, code: &DeviceCode) -> Result<Enrolled, Error> {
-        let sender = oauth::sender(self.http.clone(), self.clock.clone());
+        let sender = self.entra.sender();
         let clock = self.clock.clone();
         let request = self
             .endpoints
@@ -122,7 +123,7 @@ impl Delegated {
     /// [`Error::SignInAgain`] when only a person can help; otherwise later or by the operator.
     pub async fn refresh(&self, refresh_token: &SecretString) -> Result<Refreshed, Error> {
         let asked_at = self.clock.now();
-        let sender = oauth::sender(self.http.clone(), self.clock.clone());
+        let sender = self.entra.sender();
         let refresh_token = RefreshToken::new(refresh_token.expose_secret().to_owned());
         let request = self.endpoints.exchange_refresh_token(&refresh_token).add_scopes(self.scopes.clone());
         let answer = request.request_async(&sender).await.map_err(|error| oauth::sort(error, Whose::Account))?;

@@ -1,6 +1,7 @@
 //! The `oauth2` crate over our HTTP client: one request, one answer, no waiting.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -19,6 +20,7 @@ use super::AccessToken;
 use super::error::{Error, Whose, refusal};
 use crate::clock::Clock;
 use crate::config::Graph;
+use crate::graph::gate::Gate;
 use crate::graph::wire;
 
 /// What is believed of a token that does not say how long it lives.
@@ -83,11 +85,36 @@ fn endpoint(config: &Graph, name: &str) -> Result<Url, Error> {
     })
 }
 
-/// Sends what the `oauth2` crate wants sent; 429 and 5xx never reach it, since it would drop their `Retry-After`.
-pub(super) fn sender(http: reqwest::Client, clock: Clock) -> impl Fn(HttpRequest) -> Exchange + Send + Sync {
-    move |request| {
-        let (http, clock) = (http.clone(), clock.clone());
-        Box::pin(async move { exchange(&http, &clock, request).await })
+/// The way to Entra ID, which is closed for as long as it asks us to wait; clones share it.
+#[derive(Clone)]
+pub(super) struct Entra {
+    http: reqwest::Client,
+    clock: Clock,
+    gate: Arc<Gate>,
+}
+
+impl Entra {
+    pub fn new(http: reqwest::Client, clock: Clock) -> Self {
+        let gate = Arc::new(Gate::new(clock.clone()));
+        Self { http, clock, gate }
+    }
+
+    /// Sends what the `oauth2` crate wants sent; 429 and 5xx never reach it, since it would drop their `Retry-After`.
+    pub fn sender(&self) -> impl Fn(HttpRequest) -> Exchange + Send + Sync + use<> {
+        let entra = self.clone();
+        move |request| {
+            let entra = entra.clone();
+            Box::pin(async move { entra.exchange(request).await })
+        }
+    }
+
+    async fn exchange(&self, request: HttpRequest) -> Result<HttpResponse, Transport> {
+        self.gate.pass().map_err(Transport::Throttled)?;
+        let outcome = exchange(&self.http, &self.clock, request).await;
+        if let Err(Transport::Throttled(wait)) = &outcome {
+            self.gate.close(*wait);
+        }
+        outcome
     }
 }
 

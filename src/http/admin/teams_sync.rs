@@ -1,6 +1,6 @@
 //! How much of Teams and XPhone is kept in step, per location and configuration group.
 
-use axum::extract::rejection::{JsonRejection, PathRejection};
+use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::{Extension, Json};
@@ -63,9 +63,9 @@ impl From<policy::TeamsSync> for TeamsSync {
 pub(super) async fn get_setting(
     State(admin): State<Admin>,
     Extension(place): Extension<Place>,
-    guid: Result<Path<Uuid>, PathRejection>,
+    Path(guid): Path<String>,
 ) -> Result<Json<TeamsSync>, Problem> {
-    let guid = there(&admin, place, guid).await?;
+    let guid = there(&admin, place, &guid).await?;
     match admin.store.teams_sync(guid).await? {
         Some(sync) => Ok(Json(sync.into())),
         None => Err(Problem::not_found("nothing is set here: what holds is inherited, or `none` where nothing was ever set")),
@@ -75,10 +75,10 @@ pub(super) async fn get_setting(
 pub(super) async fn put_setting(
     State(admin): State<Admin>,
     Extension(place): Extension<Place>,
-    guid: Result<Path<Uuid>, PathRejection>,
+    Path(guid): Path<String>,
     body: Result<Json<TeamsSync>, JsonRejection>,
 ) -> Result<Json<TeamsSync>, Problem> {
-    let guid = there(&admin, place, guid).await?;
+    let guid = there(&admin, place, &guid).await?;
     let Json(sync) = body.map_err(|refused| Problem::new(refused.status(), "bad-body", refused.body_text()))?;
     admin.store.set_teams_sync(guid, sync.into(), admin.clock.now()).await?;
     wake(&admin);
@@ -88,9 +88,9 @@ pub(super) async fn put_setting(
 pub(super) async fn delete_setting(
     State(admin): State<Admin>,
     Extension(place): Extension<Place>,
-    guid: Result<Path<Uuid>, PathRejection>,
+    Path(guid): Path<String>,
 ) -> Result<StatusCode, Problem> {
-    let guid = there(&admin, place, guid).await?;
+    let guid = there(&admin, place, &guid).await?;
     admin.store.unset_teams_sync(guid, admin.clock.now()).await?;
     wake(&admin);
     Ok(StatusCode::NO_CONTENT)
@@ -103,8 +103,10 @@ fn wake(admin: &Admin) {
     admin.activators.subscriptions.wake();
 }
 
-async fn there(admin: &Admin, place: Place, guid: Result<Path<Uuid>, PathRejection>) -> Result<Uuid, Problem> {
-    let Path(guid) = guid.map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "bad-guid", "the address must name a GUID"))?;
+/// The place's guid, if XPhone has such a place.
+async fn there(admin: &Admin, place: Place, guid: &str) -> Result<Uuid, Problem> {
+    let not_one = |_| Problem::new(StatusCode::BAD_REQUEST, "bad-guid", "the address must name the place by its guid");
+    let guid: Uuid = guid.parse().map_err(not_one)?;
     let (there, what) = match place {
         Place::Location => (admin.store.has_location(guid).await?, "location"),
         Place::ConfigurationGroup => (admin.store.has_configuration_group(guid).await?, "configuration group"),

@@ -1,0 +1,60 @@
+//! A gate: whoever throttled us is left alone for as long as they asked.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use crate::clock::Clock;
+
+/// A gate never stays closed longer than this, whatever happened to the clock meanwhile.
+const CLOSED_MAX: Duration = Duration::from_hours(1);
+
+/// Open, or closed until a moment.
+pub(super) struct Gate {
+    clock: Clock,
+    /// Microseconds since 1970.
+    open_at: AtomicI64,
+}
+
+impl Gate {
+    pub fn new(clock: Clock) -> Self {
+        Self { clock, open_at: AtomicI64::default() }
+    }
+
+    /// Fails with how long the gate will still be closed.
+    pub fn pass(&self) -> Result<(), Duration> {
+        let closed_for = self.open_at.load(Ordering::Relaxed) - self.clock.now().as_microsecond();
+        match u64::try_from(closed_for) {
+            Ok(microseconds) if microseconds > 0 => Err(Duration::from_micros(microseconds).min(CLOSED_MAX)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Closes it; one that is closed for longer already stays so.
+    pub fn close(&self, how_long: Duration) {
+        let microseconds = i64::try_from(how_long.min(CLOSED_MAX).as_micros()).unwrap_or(i64::MAX);
+        let until = self.clock.now().as_microsecond().saturating_add(microseconds);
+        self.open_at.fetch_max(until, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+
+    use super::*;
+    use crate::graph::testing::noon;
+
+    #[test]
+    fn a_gate_opens_when_the_longest_pause_is_over() {
+        let clock = Clock::standing_at(noon());
+        let gate = Gate::new(clock.clone());
+        assert_eq!(gate.pass(), Ok(()));
+        gate.close(Duration::from_secs(20));
+        gate.close(Duration::from_secs(5));
+        assert_eq!(gate.pass(), Err(Duration::from_secs(20)));
+        clock.advance(SignedDuration::from_secs(19));
+        assert_eq!(gate.pass(), Err(Duration::from_secs(1)));
+        clock.advance(SignedDuration::from_secs(1));
+        assert_eq!(gate.pass(), Ok(()));
+    }
+}

@@ -28,6 +28,7 @@ use crate::tasks::dispatcher::Dispatcher;
 use crate::tasks::driver::{Task, chain, drive};
 use crate::tasks::intake::Intake;
 use crate::tasks::lifecycle::Lifecycle;
+use crate::tasks::opener::Opener;
 use crate::tasks::reconciler::Reconciler;
 use crate::tasks::subscriptions::{Addresses, Subscriptions};
 use crate::tasks::sweep::Sweep;
@@ -64,6 +65,9 @@ pub enum StartError {
     /// XPhone's client cannot be made.
     #[error(transparent)]
     Xphone(#[from] xphone::Error),
+    /// The system gives no more threads.
+    #[error("no threads can be started to decrypt on")]
+    Threads(#[source] io::Error),
     /// An address cannot be built from the settings.
     #[error("graph.login_url or http.public_url is no address to build on")]
     Address(#[from] url::ParseError),
@@ -229,6 +233,7 @@ impl Parts<'_> {
                 metrics: metrics(),
                 activators: activators(),
                 keys,
+                opener: Opener::start().map_err(StartError::Threads)?,
             },
             lifecycle: Lifecycle { store: store(), tenant, clock: clock(), metrics: metrics(), activators: activators() },
             reconciler: Reconciler { store: store(), clock: clock(), metrics: metrics(), activators: activators() },

@@ -1,4 +1,6 @@
 //! What was observed on either side; every record also wakes whom it concerns, and nothing older replaces anything newer.
+//!
+//! Whatever changes several users' rows locks them in the order of their ids first: so nobody waits for somebody who waits for them.
 
 use std::collections::BTreeSet;
 
@@ -92,10 +94,15 @@ pub async fn record_notifications(
             changed_at = coalesce(s.changed_at, n.observed_at),
             revisit_at = case when (s.teams_availability, s.teams_activity) is distinct from (n.availability, n.activity)
                 then least(s.revisit_at, $6) else s.revisit_at end
-        from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::timestamptz[])
-                as n (teams_id, availability, activity, sequence_number, observed_at)
-            join person p on p.teams_id = n.teams_id
-        where s.user_guid = p.guid
+        from (
+            select held.user_guid, n.availability, n.activity, n.sequence_number, n.observed_at
+            from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::timestamptz[])
+                    as n (teams_id, availability, activity, sequence_number, observed_at)
+                join person p on p.teams_id = n.teams_id
+                join user_state held on held.user_guid = p.guid
+            order by held.user_guid for no key update of held
+        ) n
+        where s.user_guid = n.user_guid
             and (s.teams_observed_at is null or s.teams_observed_at <= n.observed_at)
             and (n.sequence_number is null or s.teams_sequence is null or n.sequence_number collate "C" >= s.teams_sequence collate "C")
         "#,
@@ -133,19 +140,25 @@ impl Store {
                     then coalesce(s.changed_at, $6) else s.changed_at end,
                 revisit_at = case when (s.teams_availability, s.teams_activity) is distinct from (n.availability, n.activity)
                     then least(s.revisit_at, $6) else s.revisit_at end
-            from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::timestamptz[])
-                    as n (teams_id, availability, activity, sequence_number, observed_at)
-                join person p on p.teams_id = n.teams_id
-                join user_state before on before.user_guid = p.guid
-            where s.user_guid = p.guid
+            from (
+                select before.user_guid, n.availability, n.activity, n.sequence_number, n.observed_at,
+                    before.teams_availability as availability_before, before.teams_activity as activity_before,
+                    before.confirm_at as confirm_at_before, before.teams_observed_at as observed_at_before
+                from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::timestamptz[])
+                        as n (teams_id, availability, activity, sequence_number, observed_at)
+                    join person p on p.teams_id = n.teams_id
+                    join user_state before on before.user_guid = p.guid
+                order by before.user_guid for no key update of before
+            ) n
+            where s.user_guid = n.user_guid
                 and (s.teams_observed_at is null or s.teams_observed_at <= n.observed_at)
                 and (n.sequence_number is null or s.teams_sequence is null
                     or n.sequence_number collate "C" >= s.teams_sequence collate "C")
                 and ((s.teams_availability, s.teams_activity) is distinct from (n.availability, n.activity)
                     or s.confirm_at is not null or s.native is distinct from 'free')
             returning
-                (before.teams_availability, before.teams_activity) is distinct from (s.teams_availability, s.teams_activity) as "changed!",
-                (before.confirm_at is null and before.teams_observed_at is not null) as "unannounced!"
+                (n.availability_before, n.activity_before) is distinct from (s.teams_availability, s.teams_activity) as "changed!",
+                (n.confirm_at_before is null and n.observed_at_before is not null) as "unannounced!"
             "#,
             &users,
             &availabilities,
@@ -184,7 +197,10 @@ impl Store {
     pub async fn confirm_users(&self, users: &[TeamsUserId], at: Timestamp) -> Result<(), StoreError> {
         let ids: Vec<Uuid> = users.iter().map(|user| user.0).collect();
         sqlx::query!(
-            "update user_state s set confirm_at = least(s.confirm_at, $2) from person p where p.guid = s.user_guid and p.teams_id = any($1)",
+            "update user_state s set confirm_at = least(s.confirm_at, $2) from (
+                 select held.user_guid from user_state held join person p on p.guid = held.user_guid where p.teams_id = any($1)
+                 order by held.user_guid for no key update of held
+             ) n where s.user_guid = n.user_guid",
             &ids,
             at.to_sqlx(),
         )
@@ -200,8 +216,10 @@ impl Store {
     pub async fn forget_confirmations(&self, users: &[TeamsUserId], asked_at: Timestamp) -> Result<(), StoreError> {
         let ids: Vec<Uuid> = users.iter().map(|user| user.0).collect();
         sqlx::query!(
-            "update user_state s set confirm_at = null from person p
-             where p.guid = s.user_guid and p.teams_id = any($1) and s.confirm_at <= $2",
+            "update user_state s set confirm_at = null from (
+                 select held.user_guid from user_state held join person p on p.guid = held.user_guid where p.teams_id = any($1)
+                 order by held.user_guid for no key update of held
+             ) n where s.user_guid = n.user_guid and s.confirm_at <= $2",
             &ids,
             asked_at.to_sqlx(),
         )
@@ -262,8 +280,14 @@ impl Store {
                 xphone_observed_at = $8,
                 confirm_at = case when n.connected and not s.xphone_client_connected then least(s.confirm_at, $8) else s.confirm_at end,
                 revisit_at = least(s.revisit_at, $8)
-            from unnest($1::uuid[], $2::int4[], $3::text[], $4::uuid[], $5::bool[], $6::bool[])
-                as n (user_guid, telephone_state, meeting, status, ours, connected)
+            from (
+                select n.* from unnest($1::uuid[], $2::int4[], $3::text[], $4::uuid[], $5::bool[], $6::bool[])
+                        as n (user_guid, telephone_state, meeting, status, ours, connected)
+                    join user_state held on held.user_guid = n.user_guid
+                where (held.xphone_telephone_state, held.xphone_meeting, held.xphone_status_guid, held.xphone_ours, held.xphone_client_connected)
+                    is distinct from (n.telephone_state, n.meeting, n.status, n.ours, n.connected)
+                order by n.user_guid for no key update of held
+            ) n
             where s.user_guid = n.user_guid
                 and (s.xphone_telephone_state, s.xphone_meeting, s.xphone_status_guid, s.xphone_ours, s.xphone_client_connected)
                     is distinct from (n.telephone_state, n.meeting, n.status, n.ours, n.connected)

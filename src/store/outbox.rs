@@ -3,6 +3,8 @@
 use jiff::{SignedDuration, Timestamp};
 use jiff_sqlx::ToSqlx;
 
+use uuid::Uuid;
+
 use super::decision::look;
 use super::{Store, StoreError, rows};
 use crate::domain::ids::UserGuid;
@@ -87,28 +89,40 @@ impl Store {
         letters.collect()
     }
 
-    /// The push has taken effect: the mailbox is emptied, unless a newer decision lies in it, which is then due at once.
+    /// The pushes have taken effect: their mailboxes are emptied, except where a newer decision lies in one, which is then due at
+    /// once.
     ///
     /// # Errors
-    /// Postgres could not; the push will be sent again, which changes nothing.
-    pub async fn settle(&self, letter: &Letter, now: Timestamp) -> Result<(), StoreError> {
-        let name = SlotName::XphoneAppointment.label();
+    /// Postgres could not; the pushes will be sent again, which changes nothing.
+    pub async fn settle(&self, letters: &[&Letter], now: Timestamp) -> Result<(), StoreError> {
+        let users: Vec<Uuid> = letters.iter().map(|letter| letter.user.0).collect();
+        let generations: Vec<i64> = letters.iter().map(|letter| letter.generation).collect();
+        let shows: Vec<bool> = letters.iter().map(|letter| matches!(letter.push, Push::Show { .. })).collect();
+        // Like the reconciler: first the users, then what belongs to them. In a statement of its own, so that the next one sees what
+        // was decided while this one waited.
+        let mut tx = self.begin().await?;
+        let held = sqlx::query!("select from user_state where user_guid = any($1) order by user_guid for no key update", &users);
+        held.execute(&mut *tx).await?;
         sqlx::query!(
-            "with emptied as (
-                 delete from outbox where user_guid = $1 and slot = $2 and generation = $3 returning user_guid
+            "with letter as materialized (
+                 select * from unnest($1::uuid[], $3::int8[], $4::bool[]) as letter (user_guid, generation, shows)
+             ), emptied as (
+                 delete from outbox o using letter l where o.user_guid = l.user_guid and o.slot = $2 and o.generation = l.generation
              ), released as (
-                 update outbox set claimed_until = null where user_guid = $1 and slot = $2 and generation <> $3
+                 update outbox o set claimed_until = null
+                 from letter l where o.user_guid = l.user_guid and o.slot = $2 and o.generation <> l.generation
              )
-             update slot set reached_at = $4 where $5 and user_guid = $1 and name = $2 and state = 'shown'",
-            letter.user.0,
-            name,
-            letter.generation,
+             update slot s set reached_at = $5 from letter l
+             where l.shows and s.user_guid = l.user_guid and s.name = $2 and s.state = 'shown'",
+            &users,
+            SlotName::XphoneAppointment.label(),
+            &generations,
+            &shows,
             now.to_sqlx(),
-            matches!(letter.push, Push::Show { .. }),
         )
-        .execute(&self.pool)
+        .execute(&mut *tx)
         .await?;
-        Ok(())
+        Ok(tx.commit().await?)
     }
 
     /// The push failed: the letter waits until `due_at`; a newer decision in its place is due at once.

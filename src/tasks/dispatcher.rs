@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use futures::FutureExt;
-use futures::future::{BoxFuture, join_all};
+use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
 
 use super::driver::{Task, chain};
@@ -21,8 +21,10 @@ use crate::xphone::{self, XPhone};
 /// The one appointment we keep per user.
 pub const APPOINTMENT_KEY: &str = "presence-gateway";
 
+/// Pushes claimed, and settled, together.
+const LETTERS_MAX: usize = 64;
 /// Pushes under way at the same time.
-const LETTERS_MAX: usize = 32;
+const UNDER_WAY_MAX: usize = 32;
 /// Pushes tried while the side seems dead.
 const PROBES_MAX: usize = 4;
 /// A claim outlives every attempt: connecting and answering together take 15 s at most.
@@ -91,7 +93,13 @@ impl Dispatcher {
         if letters.is_empty() {
             return Ok(Progress::Idle);
         }
-        let sent = join_all(letters.iter().map(|letter| self.deliver(letter))).await;
+        let deliveries: Vec<_> = letters.iter().map(|letter| self.deliver(letter)).collect();
+        let sent: Vec<_> = stream::iter(deliveries).buffered(UNDER_WAY_MAX).collect().await;
+        let arrived = letters.iter().zip(&sent).filter(|(_, sent)| matches!(sent, Ok(Sent::Settled)));
+        let arrived: Vec<&Letter> = arrived.map(|(letter, _)| letter).collect();
+        if !arrived.is_empty() {
+            self.store.settle(&arrived, self.clock.now()).await?;
+        }
         let sent = sent.into_iter().collect::<Result<Vec<Sent>, TaskError>>()?;
         let open = self.judge(&sent);
         Ok(if open { Progress::More } else { Progress::Idle })
@@ -115,7 +123,6 @@ impl Dispatcher {
         let (sent, result) = match self.push(letter).await {
             Ok(()) => {
                 let now = self.clock.now();
-                self.store.settle(letter, now).await?;
                 if let Some(changed_at) = letter.changed_at {
                     let took = now.duration_since(changed_at).as_secs_f64();
                     self.metrics.note_change_to_push("teams_to_xphone", took);

@@ -2,14 +2,15 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
-use std::thread::available_parallelism;
 
+use futures::FutureExt;
 use futures::future::BoxFuture;
-use futures::{FutureExt, StreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
+use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::driver::Task;
+use super::opener::Opener;
 use super::{Activators, Progress, TaskError};
 use crate::clock::Clock;
 use crate::domain::ids::TeamsUserId;
@@ -24,8 +25,12 @@ use crate::store::refusal::{self, Refused};
 use crate::store::{Store, commit};
 use crate::telemetry::Metrics;
 
-/// Posts in one transaction: enough that a burst about one user costs one decryption, few enough that the first need not wait long.
-const POSTS_MAX: usize = 400;
+/// Posts taken together: the more, the more notifications are found superseded before they cost a decryption.
+const POSTS_MAX: usize = 1000;
+/// Users whose notifications one thread decrypts in one go.
+const USERS_PER_CHUNK: usize = 16;
+/// Chunks that become facts together: few enough that the first users need not wait for the last.
+const CHUNKS_PER_PART: usize = 16;
 /// How long the confirming read waits for others to go with it.
 const CONFIRM_AFTER: SignedDuration = SignedDuration::from_millis(300);
 /// How long posts wait for signing keys that cannot be had.
@@ -49,6 +54,8 @@ pub struct Intake {
     pub activators: Activators,
     /// The private keys, as long as the certificates are these.
     pub keys: Mutex<(BTreeSet<Uuid>, PrivateKeys)>,
+    /// Where decryption runs.
+    pub opener: Opener,
 }
 
 /// A verified notification and where it stands in the order of arrival.
@@ -56,6 +63,10 @@ struct Candidate {
     verified: Verified,
     received_at: Timestamp,
 }
+
+/// What becomes of some users' notifications: opened, with the time each came, or refused.
+type OpenedEach = (Vec<(Opened, Timestamp)>, Vec<Refused>);
+type Chunk = oneshot::Receiver<OpenedEach>;
 
 /// What a batch of posts came to.
 #[derive(Default)]
@@ -90,9 +101,7 @@ impl Intake {
         let mut sorted = self.sort(&posts).await?;
         drop(posts);
         let superseded = sorted.candidates.iter().map(|candidates| candidates.len() as u64 - 1).sum();
-        let opened = self.open(std::mem::take(&mut sorted.candidates), &mut sorted.refused).await?;
-        let facts = self.facts(opened);
-        let recorded = record_notifications(&mut tx, &facts, now, now + CONFIRM_AFTER).await?;
+        let recorded = self.record(std::mem::take(&mut sorted.candidates), &mut sorted.refused).await?;
         refusal::record(&mut tx, &sorted.refused, now).await?;
         inbox::remove(&mut tx, &sorted.done).await?;
         if !sorted.postponed.is_empty() {
@@ -104,8 +113,6 @@ impl Intake {
         for refused in &sorted.refused {
             self.metrics.count_notifications(refused.reason, 1);
         }
-        self.activators.reconciler.wake();
-        self.activators.confirmer.wake();
         Ok(if full { Progress::More } else { Progress::Idle })
     }
 
@@ -157,33 +164,43 @@ impl Intake {
         }
     }
 
-    /// Decrypts the newest of each user on as many threads as there are cores; where that one is broken, the one before.
-    async fn open(
-        &self,
-        candidates: Vec<Vec<Candidate>>,
-        refused: &mut Vec<Refused>,
-    ) -> Result<Vec<(Opened, Timestamp)>, TaskError> {
+    /// Decrypts and records, part by part, each in a transaction of its own: who comes first is decided on while the next are
+    /// decrypted. What is recorded before a crash is recorded again after it, which changes nothing.
+    async fn record(&self, candidates: Vec<Vec<Candidate>>, refused: &mut Vec<Refused>) -> Result<u64, TaskError> {
+        let mut chunks = self.open(candidates).await?.into_iter().peekable();
+        let mut recorded = 0;
+        while chunks.peek().is_some() {
+            let mut opened = Vec::new();
+            for chunk in chunks.by_ref().take(CHUNKS_PER_PART) {
+                let (part, broken) = chunk.await.map_err(|_| TaskError::Stopping)?;
+                opened.extend(part);
+                refused.extend(broken);
+            }
+            let facts = self.facts(opened);
+            let now = self.clock.now();
+            let mut tx = self.store.begin().await?;
+            recorded += record_notifications(&mut tx, &facts, now, now + CONFIRM_AFTER).await?;
+            commit(tx).await?;
+            self.activators.reconciler.wake();
+            self.activators.confirmer.wake();
+        }
+        Ok(recorded)
+    }
+
+    /// Has the newest of each user decrypted; where that one is broken, the one before. All of it is queued at once, so that
+    /// decryption goes on while the first are recorded.
+    async fn open(&self, candidates: Vec<Vec<Candidate>>) -> Result<Vec<Chunk>, TaskError> {
         let keys = self.private_keys().await?;
-        let cores = available_parallelism().map_or(1, usize::from);
-        let chunk = candidates.len().div_ceil(cores).max(1);
         let mut remaining = candidates.into_iter();
         let mut chunks = Vec::new();
         loop {
-            let part: Vec<Vec<Candidate>> = remaining.by_ref().take(chunk).collect();
+            let part: Vec<Vec<Candidate>> = remaining.by_ref().take(USERS_PER_CHUNK).collect();
             if part.is_empty() {
-                break;
+                return Ok(chunks);
             }
             let keys = keys.clone();
-            chunks.push(tokio::task::spawn_blocking(move || open_each(part, &keys)));
+            chunks.push(self.opener.compute(move || open_each(part, &keys)));
         }
-        let mut opened = Vec::new();
-        let mut results = stream::iter(chunks).buffered(cores);
-        while let Some(result) = results.next().await {
-            let (part, broken) = result.map_err(|_| TaskError::Stopping)?;
-            opened.extend(part);
-            refused.extend(broken);
-        }
-        Ok(opened)
     }
 
     async fn private_keys(&self) -> Result<PrivateKeys, TaskError> {
@@ -240,7 +257,7 @@ impl Sorted {
     }
 }
 
-fn open_each(candidates: Vec<Vec<Candidate>>, keys: &PrivateKeys) -> (Vec<(Opened, Timestamp)>, Vec<Refused>) {
+fn open_each(candidates: Vec<Vec<Candidate>>, keys: &PrivateKeys) -> OpenedEach {
     let mut refused = Vec::new();
     let mut open = |candidates: Vec<Candidate>| {
         candidates.into_iter().rev().find_map(|candidate| match candidate.verified.open(keys) {

@@ -21,6 +21,7 @@ pub mod dispatcher;
 pub mod driver;
 pub mod intake;
 pub mod lifecycle;
+pub mod opener;
 pub mod reconciler;
 pub mod subscriptions;
 pub mod sweep;

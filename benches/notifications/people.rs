@@ -1,0 +1,116 @@
+//! The people of a scenario, and everything the database must know before notifications about them make sense.
+
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp};
+use presence_gateway::domain::directory::{Match, Seat};
+use presence_gateway::domain::ids::{LocationGuid, PresenceStateGuid, ProfileGuid, TeamsUserId, UserGuid};
+use presence_gateway::domain::mapping::StatusKind;
+use presence_gateway::domain::policy::{Mode, TeamsSync};
+use presence_gateway::domain::reconcile::TEAMS_PROFILE;
+use presence_gateway::domain::subscription::AccountId;
+use presence_gateway::graph::certificate::NotificationCertificate;
+use presence_gateway::store::Store;
+use presence_gateway::store::directory::{Directory, Location, Person, PersonProfile, Status};
+use presence_gateway::store::feed::Feed;
+use presence_gateway::store::subscription::StoredSubscription;
+use secrecy::SecretString;
+use uuid::Uuid;
+
+use crate::Failure;
+
+/// Users of one subscription, Graph's own limit.
+const USERS_PER_SUBSCRIPTION: usize = 650;
+
+/// The people, known by their place in these lists.
+pub struct People {
+    /// Their ids in Teams.
+    pub teams: Vec<Uuid>,
+    /// Their guids in XPhone.
+    pub xphone: Vec<Uuid>,
+    /// XPhone's status *Available*.
+    pub available: Uuid,
+    /// XPhone's status *Busy*.
+    pub busy: Uuid,
+    /// By 650 users each.
+    subscriptions: Vec<Subscription>,
+}
+
+/// A subscription, as far as its notifications must repeat it.
+#[derive(Clone, Debug)]
+pub struct Subscription {
+    /// Graph's id.
+    pub id: Uuid,
+    /// Its secret.
+    pub client_state: String,
+}
+
+impl People {
+    /// Invents people.
+    pub fn invent(users: usize) -> Self {
+        let guids = |count: usize| -> Vec<Uuid> { std::iter::repeat_with(Uuid::new_v4).take(count).collect() };
+        let subscription = || Subscription { id: Uuid::new_v4(), client_state: Uuid::new_v4().to_string() };
+        Self {
+            teams: guids(users),
+            xphone: guids(users),
+            available: Uuid::new_v4(),
+            busy: Uuid::new_v4(),
+            subscriptions: std::iter::repeat_with(subscription).take(users.div_ceil(USERS_PER_SUBSCRIPTION)).collect(),
+        }
+    }
+
+    /// The subscription that watches a person.
+    pub fn subscription_of(&self, person: usize) -> &Subscription {
+        &self.subscriptions[person / USERS_PER_SUBSCRIPTION]
+    }
+
+    /// Tells the database of the people, of the policy that lets everything through, of certificate and subscriptions.
+    pub async fn settle_in(&self, store: &Store, certificate: &NotificationCertificate, now: Timestamp) -> Result<(), Failure> {
+        let location = LocationGuid(Uuid::new_v4());
+        store.replace_directory(&self.directory(location), now).await?;
+        let sync =
+            TeamsSync { mode: Mode::TelephonyAndPresence, user_may_change: false, remember_login_data: false, shadow: false };
+        store.set_teams_sync(location.0, sync, now).await?;
+        store.note_refreshed(Feed::Directory, now).await?;
+        let certificate_id = certificate.id.parse()?;
+        store.keep_certificate(certificate_id, &certificate.certificate_der, &certificate.private_key_pkcs8_der, now).await?;
+        for (subscription, users) in self.subscriptions.iter().zip(self.teams.chunks(USERS_PER_SUBSCRIPTION)) {
+            let account = AccountId(Uuid::new_v4());
+            let name = format!("subscriber-{}@bench.example", account.0);
+            store.enrol_account(account, &name, &SecretString::from("never used"), now).await?;
+            let users: BTreeSet<TeamsUserId> = users.iter().copied().map(TeamsUserId).collect();
+            let stored = StoredSubscription {
+                id: subscription.id,
+                account,
+                certificate: certificate_id,
+                notification_url: "https://gateway.example/graph/notifications".to_owned(),
+                users,
+                expires_at: now + SignedDuration::from_mins(57),
+                renew_at: now + SignedDuration::from_mins(15),
+            };
+            store.keep_subscription(&stored, &SecretString::from(subscription.client_state.as_str()), now).await?;
+        }
+        Ok(())
+    }
+
+    fn directory(&self, location: LocationGuid) -> Directory {
+        let status = |guid, kind: StatusKind| Status { guid: PresenceStateGuid(guid), kind: kind.label().to_owned() };
+        let person = |(teams, xphone): (&Uuid, &Uuid)| Person {
+            guid: UserGuid(*xphone),
+            email: Some(format!("{xphone}@bench.example")),
+            seat: Seat { location: Some(location), group: None },
+            matched: Match::Matched(TeamsUserId(*teams)),
+            profiles: vec![PersonProfile {
+                guid: ProfileGuid(*xphone),
+                name: TEAMS_PROFILE.to_owned(),
+                status: PresenceStateGuid(self.busy),
+                active: true,
+            }],
+        };
+        Directory {
+            locations: vec![Location { guid: location, name: "Everybody".to_owned(), groups: Vec::new() }],
+            statuses: vec![status(self.available, StatusKind::Available), status(self.busy, StatusKind::Busy)],
+            people: self.teams.iter().zip(&self.xphone).map(person).collect(),
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! Decrypts on threads of their own that stand back for everything else: an answer to Graph must not wait for a decryption.
+
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread::{self, available_parallelism};
+
+use tokio::sync::oneshot;
+
+/// How far they stand back: where others want the processor too, they get about a tenth.
+const NICENESS: i32 = 10;
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// As many threads as there are cores; they end when this is dropped.
+pub struct Opener(mpsc::Sender<Job>);
+
+impl Opener {
+    /// Starts the threads.
+    ///
+    /// # Errors
+    /// The system gives no more threads.
+    pub fn start() -> io::Result<Self> {
+        let (sender, jobs) = mpsc::channel::<Job>();
+        let jobs = Arc::new(Mutex::new(jobs));
+        for _ in 0..available_parallelism().map_or(1, usize::from) {
+            let jobs = Arc::clone(&jobs);
+            thread::Builder::new().name("opener".to_owned()).spawn(move || work(&jobs))?;
+        }
+        Ok(Self(sender))
+    }
+
+    /// Does a computation on one of the threads; the answer is dropped if it panics.
+    pub fn compute<T: Send + 'static>(&self, computation: impl FnOnce() -> T + Send + 'static) -> oneshot::Receiver<T> {
+        let (answer, answered) = oneshot::channel();
+        // Nobody wants the answer any more where it cannot be sent, nor the computation where no thread is left.
+        _ = self.0.send(Box::new(move || _ = answer.send(computation())));
+        answered
+    }
+}
+
+fn work(jobs: &Mutex<mpsc::Receiver<Job>>) {
+    // Linux takes process 0 for the thread that asks. Where standing back is not to be had, decrypting still is.
+    if let Err(error) = rustix::process::setpriority_process(None, NICENESS) {
+        tracing::debug!(%error, "decryption runs with the same priority as everything else");
+    }
+    loop {
+        let next = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(job) = next else { return };
+        job();
+    }
+}

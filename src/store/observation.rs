@@ -12,6 +12,9 @@ use super::{Store, StoreError, Tx, rows, times};
 use crate::domain::ids::{PresenceStateGuid, TeamsUserId, UserGuid};
 use crate::domain::mapping::Meeting;
 
+/// Facts in one statement: whoever records about the same users must not wait for a whole tenant's.
+const XPHONE_FACTS_MAX: usize = 500;
+
 /// What Teams said of a user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TeamsFact {
@@ -258,10 +261,19 @@ impl Store {
     }
 
     /// Records what a snapshot of XPhone said, which stands at `sequence`. Where a client has just connected, Teams is to be read.
+    /// Woken is only whose own presence may have changed: what we set there ourselves changes nobody's.
     ///
     /// # Errors
     /// Postgres could not.
     pub async fn record_xphone(&self, facts: &[XphoneFact], sequence: i64, now: Timestamp) -> Result<u64, StoreError> {
+        let mut recorded = 0;
+        for facts in facts.chunks(XPHONE_FACTS_MAX) {
+            recorded += self.record_xphone_chunk(facts, sequence, now).await?;
+        }
+        Ok(recorded)
+    }
+
+    async fn record_xphone_chunk(&self, facts: &[XphoneFact], sequence: i64, now: Timestamp) -> Result<u64, StoreError> {
         let users: Vec<Uuid> = facts.iter().map(|fact| fact.user.0).collect();
         let telephones: Vec<i32> = facts.iter().map(|fact| fact.telephone_state).collect();
         let meetings: Vec<String> = facts.iter().map(|fact| fact.meeting.label().to_owned()).collect();
@@ -279,11 +291,16 @@ impl Store {
                 xphone_sequence = $7,
                 xphone_observed_at = $8,
                 confirm_at = case when n.connected and not s.xphone_client_connected then least(s.confirm_at, $8) else s.confirm_at end,
-                revisit_at = least(s.revisit_at, $8)
+                revisit_at = case when n.matters then least(s.revisit_at, $8) else s.revisit_at end
             from (
-                select n.* from unnest($1::uuid[], $2::int4[], $3::text[], $4::uuid[], $5::bool[], $6::bool[])
+                select n.*, (held.xphone_telephone_state, held.xphone_meeting, before.kind)
+                        is distinct from (n.telephone_state, n.meeting, after.kind) as matters
+                from unnest($1::uuid[], $2::int4[], $3::text[], $4::uuid[], $5::bool[], $6::bool[])
                         as n (user_guid, telephone_state, meeting, status, ours, connected)
                     join user_state held on held.user_guid = n.user_guid
+                    left join presence_status before on before.guid = held.xphone_status_guid and not held.xphone_ours
+                        and before.kind in ('busy', 'do_not_disturb')
+                    left join presence_status after on after.guid = n.status and not n.ours and after.kind in ('busy', 'do_not_disturb')
                 where (held.xphone_telephone_state, held.xphone_meeting, held.xphone_status_guid, held.xphone_ours, held.xphone_client_connected)
                     is distinct from (n.telephone_state, n.meeting, n.status, n.ours, n.connected)
                 order by n.user_guid for no key update of held

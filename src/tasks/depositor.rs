@@ -13,7 +13,7 @@ use crate::store::inbox::{Post, PostKind};
 /// Posts that may wait for the commit before theirs; more are turned away, and Graph tries again.
 const WAITING_MAX: usize = 4096;
 /// Posts and bytes in one commit.
-const POSTS_PER_COMMIT_MAX: usize = 256;
+const POSTS_PER_COMMIT_MAX: usize = 64;
 const BYTES_PER_COMMIT_MAX: usize = 16 * 1024 * 1024;
 /// Graph waits 3 s for an answer: what is not durable by then is better posted again.
 const ANSWER_WITHIN: Duration = Duration::from_millis(2500);

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -33,6 +34,11 @@ const USERS_PER_CHUNK: usize = 16;
 const CHUNKS_PER_PART: usize = 16;
 /// How long the confirming read waits for others to go with it.
 const CONFIRM_AFTER: SignedDuration = SignedDuration::from_millis(300);
+/// How long a burst is let come in before the next batch is taken, where at least one notification in so many is superseded already.
+const BURST_PAUSE: Duration = Duration::from_millis(150);
+const BURST_SHARE: u64 = 4;
+/// Fewer superseded ones are no burst.
+const BURST_MIN: u64 = 50;
 /// How long posts wait for signing keys that cannot be had.
 const KEYS_PAUSE: SignedDuration = SignedDuration::from_secs(15);
 /// Graph itself gives up after four hours; so do we.
@@ -100,7 +106,7 @@ impl Intake {
         let full = posts.len() == POSTS_MAX;
         let mut sorted = self.sort(&posts).await?;
         drop(posts);
-        let superseded = sorted.candidates.iter().map(|candidates| candidates.len() as u64 - 1).sum();
+        let superseded: u64 = sorted.candidates.iter().map(|candidates| candidates.len() as u64 - 1).sum();
         let recorded = self.record(std::mem::take(&mut sorted.candidates), &mut sorted.refused).await?;
         refusal::record(&mut tx, &sorted.refused, now).await?;
         inbox::remove(&mut tx, &sorted.done).await?;
@@ -112,6 +118,10 @@ impl Intake {
         self.metrics.count_notifications("superseded", superseded);
         for refused in &sorted.refused {
             self.metrics.count_notifications(refused.reason, 1);
+        }
+        // Where one change chases the next, what comes within a moment spares decrypting what came before it.
+        if superseded >= BURST_MIN && superseded * BURST_SHARE > recorded {
+            tokio::time::sleep(BURST_PAUSE).await;
         }
         Ok(if full { Progress::More } else { Progress::Idle })
     }

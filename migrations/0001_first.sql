@@ -162,14 +162,16 @@ comment on column inbox.due_at is 'Later than received_at where signing keys cou
 create index inbox_due on inbox (due_at, id);
 
 create table refusal (
-    id bigint generated always as identity primary key,
-    refused_at timestamptz not null,
-    received_at timestamptz not null,
+    minute timestamptz not null,
     reason text not null,
-    subscription_id uuid
+    subscription_id uuid,
+    refused bigint not null,
+    constraint refusal_key unique nulls not distinct (minute, reason, subscription_id)
 );
-comment on table refusal is 'Notifications that were not believed, without their content.';
-create index refusal_refused on refusal (refused_at);
+comment on table refusal is 'Notifications that were not believed, without their content; one row a minute, reason and subscription, so that a flood fills nothing.';
+comment on column refusal.minute is 'When they arrived.';
+comment on column refusal.subscription_id is 'The subscription of ours that they named; null: none.';
+comment on column refusal.refused is 'How many.';
 
 create table subscriber_account (
     id uuid primary key,

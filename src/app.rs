@@ -4,12 +4,15 @@ use std::collections::BTreeSet;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use axum::http::StatusCode;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tower_http::timeout::TimeoutLayer;
 use url::Url;
 use uuid::Uuid;
 
@@ -44,6 +47,8 @@ const QUEUE_PERIOD: Duration = Duration::from_secs(1);
 const CONFIRM_PERIOD: Duration = Duration::from_millis(250);
 const SUBSCRIPTIONS_PERIOD: Duration = Duration::from_secs(10);
 const UPKEEP_PERIOD: Duration = Duration::from_hours(1);
+/// A request that takes longer, its sending included, is given up.
+const REQUEST_MAX: Duration = Duration::from_secs(15);
 /// A soft stop that takes longer becomes a hard one.
 pub const SOFT_STOP_MAX: Duration = Duration::from_secs(30);
 
@@ -285,6 +290,7 @@ impl Parts<'_> {
             metrics: self.metrics.clone(),
             activators: self.activators.clone(),
             resting: Mutex::default(),
+            unwatched: AtomicUsize::new(0),
         }))
     }
 }
@@ -323,6 +329,8 @@ async fn listen(setting: &'static str, address: SocketAddr) -> Result<TcpListene
 }
 
 async fn serve(listener: TcpListener, router: axum::Router, stop: CancellationToken) {
+    // Whoever sends slowly holds a body's worth of memory.
+    let router = router.layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, REQUEST_MAX));
     let served = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned());
     if let Err(error) = served.await {
         tracing::error!(error = %chain(&error), "a listener ended");

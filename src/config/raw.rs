@@ -15,6 +15,11 @@ use super::{
 };
 
 const SESSION_MINUTES: std::ops::RangeInclusive<u64> = 5..=240;
+const SECONDS: std::ops::RangeInclusive<u64> = 1..=86_400;
+/// Tasks that hold a connection ask for a second one.
+const CONNECTIONS: std::ops::RangeInclusive<u32> = 4..=1000;
+/// What Graph documents as its own limit.
+const REQUESTS_PER_30_SECONDS: std::ops::RangeInclusive<u32> = 1..=10_000;
 const BOOTSTRAP_TOKEN_CHARACTERS_MIN: usize = 32;
 
 #[derive(Deserialize)]
@@ -133,9 +138,9 @@ impl Complaints {
         self.parsed(key, text, "a GUID")
     }
 
-    fn at_least_one(&mut self, key: &str, value: u64) {
-        if value == 0 {
-            self.add(key, "0", "at least 1");
+    fn seconds(&mut self, key: &str, value: u64) {
+        if !SECONDS.contains(&value) {
+            self.add(key, value, "1 to 86400");
         }
     }
 
@@ -171,7 +176,7 @@ pub(super) fn check(raw: Raw) -> Result<Config, ConfigError> {
     let graph = graph(raw.graph, &mut complaints);
     let push = graph.as_ref().is_some_and(|graph| graph.push);
     let http = http(raw.http, push, &mut complaints);
-    complaints.at_least_one("directory.refresh_seconds", raw.directory.refresh_seconds);
+    complaints.seconds("directory.refresh_seconds", raw.directory.refresh_seconds);
     let directory = Directory { refresh: Duration::from_secs(raw.directory.refresh_seconds) };
     let xphone = xphone(raw.xphone, &mut complaints);
     let secrets = secrets(&raw.secrets, &mut complaints);
@@ -186,7 +191,9 @@ pub(super) fn check(raw: Raw) -> Result<Config, ConfigError> {
 }
 
 fn database(raw: RawDatabase, complaints: &mut Complaints) -> Option<Database> {
-    complaints.at_least_one("database.connections_max", raw.connections_max.into());
+    if !CONNECTIONS.contains(&raw.connections_max) {
+        complaints.add("database.connections_max", raw.connections_max, "4 to 1000");
+    }
     let fits = raw.url.as_ref().is_none_or(|url| {
         let url = url.expose_secret();
         url.starts_with("postgres://") || url.starts_with("postgresql://")
@@ -224,8 +231,15 @@ fn graph(raw: RawGraph, complaints: &mut Complaints) -> Option<Graph> {
     let login_url = complaints.address("graph.login_url", raw.login_url.as_deref().unwrap_or(addresses.login_url()));
     let tenant_id = complaints.guid("graph.tenant_id", raw.tenant_id.as_deref());
     let client_id = complaints.guid("graph.client_id", raw.client_id.as_deref());
-    complaints.at_least_one("graph.sweep_seconds", raw.sweep_seconds);
-    complaints.at_least_one("graph.requests_per_30_seconds_max", raw.requests_per_30_seconds_max.into());
+    complaints.seconds("graph.sweep_seconds", raw.sweep_seconds);
+    if !REQUESTS_PER_30_SECONDS.contains(&raw.requests_per_30_seconds_max) {
+        complaints.add("graph.requests_per_30_seconds_max", raw.requests_per_30_seconds_max, "1 to 10000");
+    }
+    for (key, grace) in
+        [("notification_grace_seconds", raw.notification_grace_seconds), ("read_grace_seconds", raw.read_grace_seconds)]
+    {
+        complaints.seconds(&format!("graph.{key}"), grace);
+    }
     if !SESSION_MINUTES.contains(&raw.session_minutes) {
         complaints.add("graph.session_minutes", raw.session_minutes, "5 to 240");
     }

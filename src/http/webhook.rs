@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
+use axum::extract::rejection::{BytesRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, Query, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -47,21 +47,24 @@ pub(super) fn router(webhook: Webhook) -> Router {
         .with_state(webhook)
 }
 
-async fn notifications(webhook: State<Webhook>, query: Query<Handshake>, body: Result<Bytes, BytesRejection>) -> Response {
-    answer(webhook.0, PostKind::Notification, query.0, body).await
+async fn notifications(webhook: State<Webhook>, query: Asked, body: Result<Bytes, BytesRejection>) -> Response {
+    answer(webhook.0, PostKind::Notification, query, body).await
 }
 
-async fn lifecycle(webhook: State<Webhook>, query: Query<Handshake>, body: Result<Bytes, BytesRejection>) -> Response {
-    answer(webhook.0, PostKind::Lifecycle, query.0, body).await
+async fn lifecycle(webhook: State<Webhook>, query: Asked, body: Result<Bytes, BytesRejection>) -> Response {
+    answer(webhook.0, PostKind::Lifecycle, query, body).await
 }
 
-async fn answer(webhook: Webhook, kind: PostKind, query: Handshake, body: Result<Bytes, BytesRejection>) -> Response {
-    if let Some(token) = query.validation_token {
-        return echo(token);
+type Asked = Result<Query<Handshake>, QueryRejection>;
+
+async fn answer(webhook: Webhook, kind: PostKind, query: Asked, body: Result<Bytes, BytesRejection>) -> Response {
+    if let Ok(Query(Handshake { validation_token: Some(token) })) = &query {
+        return echo(token.clone());
     }
     let began = Instant::now();
     let status = match body {
-        Ok(body) => take(&webhook, kind, body).await,
+        Ok(body) if query.is_ok() => take(&webhook, kind, body).await,
+        Ok(_) => StatusCode::BAD_REQUEST,
         Err(rejection) => rejection.status(),
     };
     let result = match status {

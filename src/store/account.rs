@@ -33,6 +33,14 @@ impl Store {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let sealed = sealed::seal(&self.keys, Purpose::RefreshToken, refresh_token.expose_secret().as_bytes())?;
+        let mut tx = self.begin().await?;
+        // The name may have belonged to an account that was deleted and made anew in Entra ID, under another id.
+        let former = sqlx::query!(
+            "delete from subscriber_account where lower(user_principal_name) = lower($1) and id <> $2",
+            user_principal_name,
+            id.0
+        );
+        former.execute(&mut *tx).await?;
         sqlx::query!(
             "insert into subscriber_account (id, user_principal_name, refresh_token, enrolled_at, refreshed_at) values ($1, $2, $3, $4, $4)
              on conflict (id) do update set user_principal_name = excluded.user_principal_name, refresh_token = excluded.refresh_token,
@@ -42,9 +50,9 @@ impl Store {
             sealed,
             now.to_sqlx(),
         )
-        .execute(&self.pool)
+        .execute(&mut *tx)
         .await?;
-        Ok(())
+        Ok(tx.commit().await?)
     }
 
     /// All accounts, the longest enrolled first.

@@ -84,12 +84,12 @@ impl Store {
         Ok(())
     }
 
-    /// Adopts appointments that are there but not recorded, where nothing is on its way, and wakes their users: the reconciler
-    /// keeps what still has a cause and takes the rest away.
+    /// Adopts appointments that were there at `before` but are not recorded, where nothing is on its way and nothing was decided
+    /// since, and wakes their users: the reconciler keeps what still has a cause and takes the rest away.
     ///
     /// # Errors
     /// Postgres could not.
-    pub async fn adopt(&self, found: &[Found], now: Timestamp) -> Result<u64, StoreError> {
+    pub async fn adopt(&self, found: &[Found], before: Timestamp, now: Timestamp) -> Result<u64, StoreError> {
         let users: Vec<Uuid> = found.iter().map(|found| found.user.0).collect();
         let subjects: Vec<String> = found.iter().map(|found| found.appointment.subject.clone()).collect();
         let (profiles, statuses): (Vec<Option<Uuid>>, Vec<Option<Uuid>>) =
@@ -97,13 +97,17 @@ impl Store {
         let presences: Vec<String> = found.iter().map(|found| found.presence.label().to_owned()).collect();
         let starts = times(found.iter().map(|found| &found.start));
         let ends = times(found.iter().map(|found| &found.end));
+        let mut tx = self.begin().await?;
+        // As the reconciler does: first the users, then what belongs to them.
+        let lock = sqlx::query!("select from user_state where user_guid = any($1) order by user_guid for no key update", &users);
+        lock.execute(&mut *tx).await?;
         let adopted = sqlx::query!(
             "with adopted as (
                  insert into slot (user_guid, name, state, since, until, presence, subject, profile_guid, presence_status_guid, reached_at)
                  select f.user_guid, $8, 'shown', f.start_at, f.end_at, f.presence, f.subject, f.profile_guid, f.presence_status_guid, $7
                  from unnest($1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::timestamptz[], $6::timestamptz[], $9::text[])
                          as f (user_guid, subject, profile_guid, presence_status_guid, start_at, end_at, presence)
-                     join person p on p.guid = f.user_guid
+                     join user_state s on s.user_guid = f.user_guid and (s.decided_at is null or s.decided_at < $10)
                  where not exists (select from outbox o where o.user_guid = f.user_guid and o.slot = $8)
                  on conflict (user_guid, name) do nothing
                  returning user_guid
@@ -118,9 +122,12 @@ impl Store {
             now.to_sqlx(),
             SlotName::XphoneAppointment.label(),
             &presences,
+            before.to_sqlx(),
         )
-        .execute(&self.pool)
-        .await?;
-        Ok(adopted.rows_affected())
+        .execute(&mut *tx)
+        .await?
+        .rows_affected();
+        tx.commit().await?;
+        Ok(adopted)
     }
 }

@@ -40,13 +40,16 @@ impl Store {
         Ok(())
     }
 
-    /// The newest certificate, for which Graph is to encrypt.
+    /// The newest certificate, for which Graph is to encrypt; `None` also where no key opens its private key any more.
     ///
     /// # Errors
     /// Postgres cannot be asked.
     pub async fn newest_certificate(&self) -> Result<Option<StoredCertificate>, StoreError> {
-        let row = sqlx::query!("select id, certificate, made_at from notification_certificate order by made_at desc, id limit 1");
+        let row = sqlx::query!(
+            "select id, certificate, private_key, made_at from notification_certificate order by made_at desc, id limit 1"
+        );
         let row = row.fetch_optional(&self.pool).await?;
+        let row = row.filter(|row| sealed::open(&self.keys, Purpose::PrivateKey, &row.private_key).is_ok());
         Ok(row.map(|row| StoredCertificate { id: row.id, certificate: row.certificate, made_at: row.made_at.to_jiff() }))
     }
 
@@ -59,13 +62,14 @@ impl Store {
         Ok(ids.into_iter().collect())
     }
 
-    /// The private keys of all certificates, PKCS#8 DER.
+    /// The private keys of all certificates, PKCS#8 DER; without those that no key opens any more.
     ///
     /// # Errors
-    /// Postgres cannot be asked, or no key opens one of them.
+    /// Postgres cannot be asked.
     pub async fn private_keys(&self) -> Result<Vec<(Uuid, Zeroizing<Vec<u8>>)>, StoreError> {
         let rows = sqlx::query!("select id, private_key from notification_certificate").fetch_all(&self.pool).await?;
-        rows.into_iter().map(|row| Ok((row.id, sealed::open(&self.keys, Purpose::PrivateKey, &row.private_key)?))).collect()
+        let opened = |sealed: &[u8]| sealed::open(&self.keys, Purpose::PrivateKey, sealed).ok();
+        Ok(rows.into_iter().filter_map(|row| Some((row.id, opened(&row.private_key)?))).collect())
     }
 
     /// Forgets certificates that no subscription names and none has named since `before`, except the newest.

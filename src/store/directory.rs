@@ -83,10 +83,13 @@ impl Store {
     /// Postgres could not; nothing has changed.
     pub async fn replace_directory(&self, directory: &Directory, now: Timestamp) -> Result<DirectoryChanges, StoreError> {
         let mut tx = self.begin().await?;
+        // Rare, and about everybody: nobody else changes a user meanwhile, and all are locked in the order of their guids.
+        sqlx::query!("select from user_state order by user_guid for no key update").execute(&mut *tx).await?;
         replace_tree(&mut tx, &directory.locations).await?;
         let statuses_changed = replace_statuses(&mut tx, &directory.statuses).await?;
         let guids: Vec<Uuid> = directory.people.iter().map(|person| person.guid.0).collect();
         let gone = sqlx::query!("delete from person where guid <> all($1)", &guids).execute(&mut *tx).await?.rows_affected();
+        sqlx::query!("delete from outbox where user_guid <> all($1)", &guids).execute(&mut *tx).await?;
         let mut changed = replace_people(&mut tx, &directory.people).await?;
         changed.extend(replace_profiles(&mut tx, &directory.people).await?);
         changed.sort_unstable();
@@ -98,7 +101,9 @@ impl Store {
         .execute(&mut *tx)
         .await?;
         sqlx::query!(
-            "update user_state set revisit_at = least(revisit_at, $2), confirm_at = least(confirm_at, $2) where $3 or user_guid = any($1)",
+            "update user_state s set revisit_at = least(s.revisit_at, $2),
+                 confirm_at = case when p.teams_id is not null then least(s.confirm_at, $2) end
+             from person p where p.guid = s.user_guid and ($3 or s.user_guid = any($1))",
             &changed,
             now.to_sqlx(),
             statuses_changed,
@@ -209,6 +214,7 @@ async fn replace_people(tx: &mut Tx<'_>, people: &[Person]) -> Result<Vec<Uuid>,
     )
     .execute(&mut **tx)
     .await?;
+    forget_moved(tx, &guids, &locations, &groups).await?;
     // What is shown for it may stay until the new one has been read, but says nothing about the new one's causes.
     sqlx::query!("delete from slot where user_guid = any($1) and state <> 'shown'", &released).execute(&mut **tx).await?;
     sqlx::query!("update slot set cause = null where user_guid = any($1)", &released).execute(&mut **tx).await?;
@@ -231,6 +237,32 @@ async fn replace_people(tx: &mut Tx<'_>, people: &[Person]) -> Result<Vec<Uuid>,
     .await?;
     changed.extend(released);
     Ok(changed)
+}
+
+/// Whoever comes from where nothing is synchronised was not read there: what is known of them may be long out of date.
+async fn forget_moved(
+    tx: &mut Tx<'_>,
+    guids: &[Uuid],
+    locations: &[Option<Uuid>],
+    groups: &[Option<Uuid>],
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "update user_state s set teams_availability = null, teams_activity = null, teams_source = null, teams_observed_at = null,
+             native = null, native_since = null
+         from unnest($1::uuid[], $2::uuid[], $3::uuid[]) as n (guid, location_guid, group_guid)
+             join person p on p.guid = n.guid
+             left join teams_sync l on l.guid = p.location_guid
+             left join teams_sync g on g.guid = p.configuration_group_guid
+         where s.user_guid = p.guid
+             and (p.location_guid, p.configuration_group_guid) is distinct from (n.location_guid, n.group_guid)
+             and coalesce(g.mode, l.mode, 'none') = 'none' and not coalesce(g.user_may_change, l.user_may_change, false)",
+        guids,
+        locations as _,
+        groups as _,
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
 }
 
 async fn replace_profiles(tx: &mut Tx<'_>, people: &[Person]) -> Result<Vec<Uuid>, StoreError> {

@@ -5,6 +5,9 @@ use jiff_sqlx::ToSqlx;
 
 use super::{Store, StoreError, Tx, rows, times};
 
+/// Posts in memory at a time: a stranger may send four megabytes in each.
+const TAKEN_BYTES_MAX: i64 = 48 * 1024 * 1024;
+
 /// What a post is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PostKind {
@@ -75,6 +78,20 @@ impl Store {
         Ok(())
     }
 
+    /// How many change notification posts are due, counting no further than `limit`.
+    ///
+    /// # Errors
+    /// Postgres cannot be asked.
+    pub async fn posts_waiting(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
+        let waiting = sqlx::query_scalar!(
+            r#"select count(*) as "count!" from (select from inbox where kind = $1 and due_at <= $2 limit $3) waiting"#,
+            PostKind::Notification.label(),
+            now.to_sqlx(),
+            rows(limit),
+        );
+        Ok(usize::try_from(waiting.fetch_one(&self.pool).await?).unwrap_or(usize::MAX))
+    }
+
     /// How full the inbox is.
     ///
     /// # Errors
@@ -86,21 +103,36 @@ impl Store {
     }
 }
 
-/// Takes the oldest posts that are due; nobody else gets them while the transaction lasts.
+/// Takes the oldest posts that are due, in the order of their arrival: at most `limit`, and no more than a few megabytes unless a
+/// single one is larger. Nobody else gets them while the transaction lasts.
 ///
 /// # Errors
 /// Postgres could not.
 pub async fn take(tx: &mut Tx<'_>, kind: PostKind, now: Timestamp, limit: usize) -> Result<Vec<Taken>, StoreError> {
-    let rows = sqlx::query!(
-        "select id, received_at, body from inbox where kind = $1 and due_at <= $2 order by due_at, id limit $3 for update skip locked",
+    let taken = sqlx::query!(
+        r#"
+        select inbox.id, inbox.received_at, inbox.body from inbox join (
+            select due.id, sum(due.bytes) over (order by due.due_at, due.id) - due.bytes as bytes_before
+            from (
+                select id, due_at, octet_length(body) as bytes from inbox where kind = $1 and due_at <= $2
+                order by due_at, id limit $3 for update skip locked
+            ) due
+        ) due on due.id = inbox.id
+        where due.bytes_before < $4
+        "#,
         kind.label(),
         now.to_sqlx(),
         rows(limit),
+        TAKEN_BYTES_MAX,
     )
     .fetch_all(&mut **tx)
     .await?;
-    let taken = rows.into_iter();
-    Ok(taken.map(|row| Taken { id: row.id, received_at: row.received_at.to_jiff(), body: row.body }).collect())
+    let taken = taken.into_iter();
+    let mut taken: Vec<Taken> =
+        taken.map(|row| Taken { id: row.id, received_at: row.received_at.to_jiff(), body: row.body }).collect();
+    // What had to wait came before what did not.
+    taken.sort_unstable_by_key(|post| (post.received_at, post.id));
+    Ok(taken)
 }
 
 /// Removes posts that have been dealt with.

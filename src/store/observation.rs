@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use jiff_sqlx::ToSqlx;
 use uuid::Uuid;
 
@@ -14,6 +14,9 @@ use crate::domain::mapping::Meeting;
 
 /// Facts in one statement: whoever records about the same users must not wait for a whole tenant's.
 const XPHONE_FACTS_MAX: usize = 500;
+
+/// How soon a user is read again of whom the last read told something odd.
+const READ_AGAIN_AFTER: SignedDuration = SignedDuration::from_secs(3);
 
 /// What Teams said of a user.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,7 +97,8 @@ pub async fn record_notifications(
             teams_source = 'notification',
             teams_observed_at = n.observed_at,
             confirm_at = $7,
-            changed_at = coalesce(s.changed_at, n.observed_at),
+            changed_at = case when (s.teams_availability, s.teams_activity) is distinct from (n.availability, n.activity)
+                then coalesce(s.changed_at, n.observed_at) else s.changed_at end,
             revisit_at = case when (s.teams_availability, s.teams_activity) is distinct from (n.availability, n.activity)
                 then least(s.revisit_at, $6) else s.revisit_at end
         from (
@@ -106,7 +110,7 @@ pub async fn record_notifications(
             order by held.user_guid for no key update of held
         ) n
         where s.user_guid = n.user_guid
-            and (s.teams_observed_at is null or s.teams_observed_at <= n.observed_at)
+            and (s.teams_observed_at is null or s.teams_observed_at <= n.observed_at or s.teams_observed_at > $6::timestamptz + interval '1 minute')
             and (n.sequence_number is null or s.teams_sequence is null or n.sequence_number collate "C" >= s.teams_sequence collate "C")
         "#,
         &users,
@@ -124,7 +128,8 @@ pub async fn record_notifications(
 
 impl Store {
     /// Records what a read said: the truth at the moment it began. Rows that would not change are left alone, except where the
-    /// confirmation itself counts (something is to be confirmed, or something is native and must be kept alive).
+    /// confirmation itself counts (something is to be confirmed, or something is native and must be kept alive). Graph answers from
+    /// many machines: a read that contradicts a notification is believed, and made once more.
     ///
     /// # Errors
     /// Postgres could not.
@@ -138,7 +143,8 @@ impl Store {
                 teams_sequence = coalesce(n.sequence_number, s.teams_sequence),
                 teams_source = 'read',
                 teams_observed_at = n.observed_at,
-                confirm_at = null,
+                confirm_at = case when s.teams_source = 'notification'
+                        and (s.teams_availability, s.teams_activity) is distinct from (n.availability, n.activity) then $7::timestamptz end,
                 changed_at = case when (s.teams_availability, s.teams_activity) is distinct from (n.availability, n.activity)
                     then coalesce(s.changed_at, $6) else s.changed_at end,
                 revisit_at = case when (s.teams_availability, s.teams_activity) is distinct from (n.availability, n.activity)
@@ -154,7 +160,7 @@ impl Store {
                 order by before.user_guid for no key update of before
             ) n
             where s.user_guid = n.user_guid
-                and (s.teams_observed_at is null or s.teams_observed_at <= n.observed_at)
+                and (s.teams_observed_at is null or s.teams_observed_at <= n.observed_at or s.teams_observed_at > $6::timestamptz + interval '1 minute')
                 and (n.sequence_number is null or s.teams_sequence is null
                     or n.sequence_number collate "C" >= s.teams_sequence collate "C")
                 and ((s.teams_availability, s.teams_activity) is distinct from (n.availability, n.activity)
@@ -169,12 +175,32 @@ impl Store {
             &sequence_numbers as _,
             observed as _,
             now.to_sqlx(),
+            (now + READ_AGAIN_AFTER).to_sqlx(),
         )
         .fetch_all(&self.pool)
         .await?;
+        if rows.len() < facts.len() {
+            self.postpone_confirmations(&users, now).await?;
+        }
         let changed = rows.iter().filter(|row| row.changed).count() as u64;
         let missed = rows.iter().filter(|row| row.changed && row.unannounced).count() as u64;
         Ok(ReadOutcome { changed, missed })
+    }
+
+    /// Whose read was older than what is known stays to be confirmed, but not at once: asking again would tell the same.
+    async fn postpone_confirmations(&self, users: &[Uuid], now: Timestamp) -> Result<(), StoreError> {
+        sqlx::query!(
+            "update user_state s set confirm_at = $3 from (
+                 select held.user_guid from user_state held join person p on p.guid = held.user_guid
+                 where p.teams_id = any($1) and held.confirm_at <= $2 order by held.user_guid for no key update of held
+             ) n where s.user_guid = n.user_guid",
+            users,
+            now.to_sqlx(),
+            (now + READ_AGAIN_AFTER).to_sqlx(),
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
     }
 
     /// Users whose provisional observation is due to be confirmed, the longest waiting first.

@@ -48,6 +48,7 @@ impl Store {
     /// Postgres could not; nothing has changed.
     pub async fn set_teams_sync(&self, guid: Uuid, sync: TeamsSync, now: Timestamp) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
+        lock_seat(&mut tx, guid).await?;
         forget_unread(&mut tx, guid).await?;
         sqlx::query!(
             "insert into teams_sync (guid, mode, user_may_change, remember_login_data, shadow, changed_at) values ($1, $2, $3, $4, $5, $6)
@@ -72,11 +73,23 @@ impl Store {
     /// Postgres could not; nothing has changed.
     pub async fn unset_teams_sync(&self, guid: Uuid, now: Timestamp) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
+        lock_seat(&mut tx, guid).await?;
         forget_unread(&mut tx, guid).await?;
         sqlx::query!("delete from teams_sync where guid = $1", guid).execute(&mut *tx).await?;
         wake_seat(&mut tx, guid, now).await?;
         Ok(tx.commit().await?)
     }
+}
+
+/// Whoever changes several users' rows locks them in the order of their guids.
+async fn lock_seat(tx: &mut super::Tx<'_>, guid: Uuid) -> Result<(), StoreError> {
+    let lock = sqlx::query!(
+        "select from user_state s join person p on p.guid = s.user_guid
+         where p.location_guid = $1 or p.configuration_group_guid = $1 order by s.user_guid for no key update of s",
+        guid,
+    );
+    lock.execute(&mut **tx).await?;
+    Ok(())
 }
 
 /// Forgets what was observed of those in this seat for whom nothing is synchronised before the change.
@@ -98,7 +111,7 @@ async fn forget_unread(tx: &mut super::Tx<'_>, guid: Uuid) -> Result<(), StoreEr
 
 async fn wake_seat(tx: &mut super::Tx<'_>, guid: Uuid, now: Timestamp) -> Result<(), StoreError> {
     sqlx::query!(
-        "update user_state s set revisit_at = least(s.revisit_at, $2), confirm_at = least(s.confirm_at, $2) from person p
+        "update user_state s set revisit_at = least(s.revisit_at, $2), confirm_at = case when p.teams_id is not null then least(s.confirm_at, $2) end from person p
          where p.guid = s.user_guid and (p.location_guid = $1 or p.configuration_group_guid = $1)",
         guid,
         now.to_sqlx(),

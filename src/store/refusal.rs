@@ -1,41 +1,60 @@
-//! Notifications that were not believed: when, why, and never what they said.
+//! Notifications that were not believed: when, why, how many, and never what they said.
 
-use jiff::Timestamp;
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
 use jiff_sqlx::ToSqlx;
 use uuid::Uuid;
 
 use super::{Store, StoreError, Tx, times};
 
-/// One notification that was not believed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refused {
-    /// When it came.
-    pub received_at: Timestamp,
-    /// The check it failed.
-    pub reason: &'static str,
-    /// The subscription it named, whether we know it or not.
-    pub subscription_id: Option<Uuid>,
+const MINUTE_SECONDS: i64 = 60;
+
+/// Refusals of some posts, counted by minute of arrival, reason, and subscription if it is one of ours.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Refusals(BTreeMap<(Timestamp, &'static str, Option<Uuid>), u64>);
+
+impl Refusals {
+    /// Counts one more.
+    pub fn add(&mut self, received_at: Timestamp, reason: &'static str, subscription_id: Option<Uuid>) {
+        let minute = received_at - SignedDuration::from_secs(received_at.as_second().rem_euclid(MINUTE_SECONDS));
+        let minute = minute - SignedDuration::from_nanos(minute.subsec_nanosecond().into());
+        *self.0.entry((minute, reason, subscription_id)).or_default() += 1;
+    }
+
+    /// Counts those of others too.
+    pub fn extend(&mut self, others: Self) {
+        for (key, count) in others.0 {
+            *self.0.entry(key).or_default() += count;
+        }
+    }
+
+    /// Reasons, each with a count; a reason may come several times.
+    pub fn by_reason(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.0.iter().map(|((_, reason, _), count)| (*reason, *count))
+    }
 }
 
 /// Remembers refusals.
 ///
 /// # Errors
 /// Postgres could not.
-pub async fn record(tx: &mut Tx<'_>, refused: &[Refused], now: Timestamp) -> Result<(), StoreError> {
-    if refused.is_empty() {
+pub async fn record(tx: &mut Tx<'_>, refusals: &Refusals) -> Result<(), StoreError> {
+    if refusals.0.is_empty() {
         return Ok(());
     }
-    let received = times(refused.iter().map(|refused| &refused.received_at));
-    let reasons: Vec<String> = refused.iter().map(|refused| refused.reason.to_owned()).collect();
-    let subscriptions: Vec<Option<Uuid>> = refused.iter().map(|refused| refused.subscription_id).collect();
+    let minutes = times(refusals.0.keys().map(|(minute, ..)| minute));
+    let reasons: Vec<String> = refusals.0.keys().map(|(_, reason, _)| (*reason).to_owned()).collect();
+    let subscriptions: Vec<Option<Uuid>> = refusals.0.keys().map(|(.., subscription)| *subscription).collect();
+    let counts: Vec<i64> = refusals.0.values().map(|count| i64::try_from(*count).unwrap_or(i64::MAX)).collect();
     sqlx::query!(
-        "insert into refusal (refused_at, received_at, reason, subscription_id)
-         select $1, received_at, reason, subscription_id
-         from unnest($2::timestamptz[], $3::text[], $4::uuid[]) as refused (received_at, reason, subscription_id)",
-        now.to_sqlx(),
-        received as _,
+        "insert into refusal (minute, reason, subscription_id, refused)
+         select * from unnest($1::timestamptz[], $2::text[], $3::uuid[], $4::int8[])
+         on conflict on constraint refusal_key do update set refused = refusal.refused + excluded.refused",
+        minutes as _,
         &reasons,
         &subscriptions as _,
+        &counts,
     )
     .execute(&mut **tx)
     .await?;
@@ -48,7 +67,7 @@ impl Store {
     /// # Errors
     /// Postgres cannot be asked.
     pub async fn refusals(&self) -> Result<Vec<(String, i64)>, StoreError> {
-        let rows = sqlx::query!(r#"select reason, count(*) as "count!" from refusal group by reason order by reason"#);
+        let rows = sqlx::query!(r#"select reason, sum(refused)::int8 as "count!" from refusal group by reason order by reason"#);
         Ok(rows.fetch_all(&self.pool).await?.into_iter().map(|row| (row.reason, row.count)).collect())
     }
 
@@ -57,7 +76,7 @@ impl Store {
     /// # Errors
     /// Postgres could not.
     pub async fn forget_refusals(&self, before: Timestamp) -> Result<u64, StoreError> {
-        let forgotten = sqlx::query!("delete from refusal where refused_at < $1", before.to_sqlx()).execute(&self.pool);
+        let forgotten = sqlx::query!("delete from refusal where minute < $1", before.to_sqlx()).execute(&self.pool);
         Ok(forgotten.await?.rows_affected())
     }
 }

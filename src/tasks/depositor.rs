@@ -1,8 +1,9 @@
 //! Makes what Graph posts durable, many posts in one commit; who posted is answered only after that.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::Activators;
@@ -12,6 +13,8 @@ use crate::store::inbox::{Post, PostKind};
 
 /// Posts that may wait for the commit before theirs; more are turned away, and Graph tries again.
 const WAITING_MAX: usize = 4096;
+/// What may wait in memory, however large its posts are.
+const WAITING_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Posts and bytes in one commit.
 const POSTS_PER_COMMIT_MAX: usize = 64;
 const BYTES_PER_COMMIT_MAX: usize = 16 * 1024 * 1024;
@@ -26,11 +29,16 @@ pub struct NotDurable;
 struct Waiting {
     post: Post,
     answer: oneshot::Sender<()>,
+    /// Its share of what may wait.
+    _room: OwnedSemaphorePermit,
 }
 
 /// Where the webhook drops posts.
 #[derive(Clone, Debug)]
-pub struct Deposits(mpsc::Sender<Waiting>);
+pub struct Deposits {
+    sender: mpsc::Sender<Waiting>,
+    room: Arc<Semaphore>,
+}
 
 /// The other end: writes them.
 #[derive(Debug)]
@@ -44,7 +52,8 @@ pub struct Depositor {
 #[must_use]
 pub fn channel(store: Store, activators: Activators) -> (Deposits, Depositor) {
     let (sender, waiting) = mpsc::channel(WAITING_MAX);
-    (Deposits(sender), Depositor { waiting, store, activators })
+    let room = Arc::new(Semaphore::new(WAITING_BYTES_MAX));
+    (Deposits { sender, room }, Depositor { waiting, store, activators })
 }
 
 impl Deposits {
@@ -53,8 +62,10 @@ impl Deposits {
     /// # Errors
     /// It is not: the database fails or is too slow, or too many posts are waiting.
     pub async fn deposit(&self, post: Post) -> Result<(), NotDurable> {
+        let bytes = u32::try_from(post.body.len()).map_err(|_| NotDurable)?;
+        let room = Arc::clone(&self.room).try_acquire_many_owned(bytes).map_err(|_| NotDurable)?;
         let (answer, answered) = oneshot::channel();
-        self.0.try_send(Waiting { post, answer }).map_err(|_| NotDurable)?;
+        self.sender.try_send(Waiting { post, answer, _room: room }).map_err(|_| NotDurable)?;
         match tokio::time::timeout(ANSWER_WITHIN, answered).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) | Err(_) => Err(NotDurable),

@@ -56,7 +56,7 @@ impl Directory {
     async fn refresh(&self) -> Result<Progress, TaskError> {
         let now = self.clock.now();
         let last = self.store.refreshed_at(Feed::Directory).await?;
-        if last.is_some_and(|last| now < last + self.period)
+        if last.is_some_and(|last| now >= last && now < last + self.period)
             || !self.store.hold_lease(LEASE, self.replica, now, LEASE_LIFE).await?
         {
             return Ok(Progress::Idle);
@@ -64,8 +64,9 @@ impl Directory {
         if !self.xphone.capabilities().await?.appointments {
             return Err(TaskError::Implausible("XPhone's server says that it cannot set appointments; update it"));
         }
-        let people = self.xphone.users().await?;
+        // Graph first: it is the one that may make us wait, and then XPhone need not be asked.
         let teams = self.teams_people().await?;
+        let people = self.xphone.users().await?;
         if (people.is_empty() || teams.is_empty()) && self.store.people_count().await? > 0 {
             return Err(TaskError::Implausible(
                 "a directory that had people has none any more: nothing was changed; check the rights of our accounts on both systems",
@@ -96,6 +97,9 @@ impl Directory {
             people.extend(page.users.into_iter().map(teams_person));
             next = page.next;
             if next.is_none() {
+                // Pages may overlap while people come and go.
+                people.sort_by_key(|person: &TeamsPerson| person.id);
+                people.dedup_by_key(|person| person.id);
                 return Ok(people);
             }
         }

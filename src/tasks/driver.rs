@@ -1,7 +1,9 @@
 //! Runs one task over and over: when woken, else after its period, until the gateway stops.
 
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
+use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
@@ -33,7 +35,8 @@ pub async fn drive(
 ) {
     let mut failures: u32 = 0;
     while !stop.is_cancelled() {
-        let ran = task.run().await;
+        // A defect in one run must end neither the task nor the news of it.
+        let ran = AssertUnwindSafe(task.run()).catch_unwind().await.unwrap_or(Err(TaskError::Panicked));
         let succeeded_at = ran.is_ok().then(|| clock.now().as_duration().as_secs_f64());
         metrics.note_task_run(task.name(), succeeded_at);
         match ran {
@@ -43,7 +46,6 @@ pub async fn drive(
                 continue;
             }
             Ok(Progress::Idle) => failures = 0,
-            Err(TaskError::Stopping) => return,
             Err(error) => {
                 failures = failures.saturating_add(1);
                 tracing::warn!(task = task.name(), failures, error = %chain(&error), "a task failed and will be tried again");

@@ -22,27 +22,31 @@ use crate::graph::notification::{
 };
 use crate::store::inbox::{self, PostKind, Taken};
 use crate::store::observation::{TeamsFact, record_notifications};
-use crate::store::refusal::{self, Refused};
+use crate::store::refusal::{self, Refusals};
 use crate::store::{Store, commit};
 use crate::telemetry::Metrics;
 
 /// Posts taken together: the more, the more notifications are found superseded before they cost a decryption.
-const POSTS_MAX: usize = 1000;
+const POSTS_MAX: usize = 2000;
 /// Users whose notifications one thread decrypts in one go.
 const USERS_PER_CHUNK: usize = 16;
 /// Chunks that become facts together: few enough that the first users need not wait for the last.
 const CHUNKS_PER_PART: usize = 16;
 /// How long the confirming read waits for others to go with it.
 const CONFIRM_AFTER: SignedDuration = SignedDuration::from_millis(300);
-/// How long a burst is let come in before the next batch is taken, where at least one notification in so many is superseded already.
-const BURST_PAUSE: Duration = Duration::from_millis(150);
-const BURST_SHARE: u64 = 4;
-/// Fewer superseded ones are no burst.
-const BURST_MIN: u64 = 50;
+/// A burst is let come in, a moment at a time, as long as so many posts are waiting and so many more come in each moment: what comes
+/// later spares decrypting what came before.
+const BURST_POSTS_MIN: usize = 32;
+const BURST_GROWTH_MIN: usize = 16;
+const BURST_MOMENT: Duration = Duration::from_millis(50);
+const BURST_MOMENTS_MAX: usize = 20;
 /// How long posts wait for signing keys that cannot be had.
 const KEYS_PAUSE: SignedDuration = SignedDuration::from_secs(15);
 /// Graph itself gives up after four hours; so do we.
 const KEYS_WAIT_MAX: SignedDuration = SignedDuration::from_hours(4);
+
+/// Refused because of a defect of ours.
+const OPENING_FAILED: &str = "opening_failed";
 
 /// Turns posts into observations, or into refusals.
 pub struct Intake {
@@ -71,7 +75,7 @@ struct Candidate {
 }
 
 /// What becomes of some users' notifications: opened, with the time each came, or refused.
-type OpenedEach = (Vec<(Opened, Timestamp)>, Vec<Refused>);
+type OpenedEach = (Vec<(Opened, Timestamp)>, Refusals);
 type Chunk = oneshot::Receiver<OpenedEach>;
 
 /// What a batch of posts came to.
@@ -80,7 +84,7 @@ struct Sorted {
     /// By user, the newest last; whoever cannot be told apart outside the encryption stands alone.
     candidates: Vec<Vec<Candidate>>,
     by_user: HashMap<TeamsUserId, usize>,
-    refused: Vec<Refused>,
+    refused: Refusals,
     done: Vec<i64>,
     postponed: Vec<i64>,
 }
@@ -97,6 +101,7 @@ impl Task for Intake {
 
 impl Intake {
     async fn take_in(&self) -> Result<Progress, TaskError> {
+        self.let_burst_in().await?;
         let now = self.clock.now();
         let mut tx = self.store.begin().await?;
         let posts = inbox::take(&mut tx, PostKind::Notification, now, POSTS_MAX).await?;
@@ -108,7 +113,7 @@ impl Intake {
         drop(posts);
         let superseded: u64 = sorted.candidates.iter().map(|candidates| candidates.len() as u64 - 1).sum();
         let recorded = self.record(std::mem::take(&mut sorted.candidates), &mut sorted.refused).await?;
-        refusal::record(&mut tx, &sorted.refused, now).await?;
+        refusal::record(&mut tx, &sorted.refused).await?;
         inbox::remove(&mut tx, &sorted.done).await?;
         if !sorted.postponed.is_empty() {
             inbox::postpone(&mut tx, &sorted.postponed, now + KEYS_PAUSE).await?;
@@ -116,25 +121,34 @@ impl Intake {
         commit(tx).await?;
         self.metrics.count_notifications("recorded", recorded);
         self.metrics.count_notifications("superseded", superseded);
-        for refused in &sorted.refused {
-            self.metrics.count_notifications(refused.reason, 1);
-        }
-        // Where one change chases the next, what comes within a moment spares decrypting what came before it.
-        if superseded >= BURST_MIN && superseded * BURST_SHARE > recorded {
-            tokio::time::sleep(BURST_PAUSE).await;
+        for (reason, count) in sorted.refused.by_reason() {
+            self.metrics.count_notifications(reason, count);
         }
         Ok(if full { Progress::More } else { Progress::Idle })
     }
 
+    async fn let_burst_in(&self) -> Result<(), TaskError> {
+        let mut waiting = self.store.posts_waiting(self.clock.now(), POSTS_MAX).await?;
+        for _ in 0..BURST_MOMENTS_MAX {
+            if waiting < BURST_POSTS_MIN || waiting == POSTS_MAX {
+                break;
+            }
+            tokio::time::sleep(BURST_MOMENT).await;
+            let before = std::mem::replace(&mut waiting, self.store.posts_waiting(self.clock.now(), POSTS_MAX).await?);
+            if waiting.saturating_sub(before) < BURST_GROWTH_MIN {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     /// Verifies every notification of every post, without decrypting any.
     async fn sort(&self, posts: &[Taken]) -> Result<Sorted, TaskError> {
-        let states = self.store.client_states().await?.into_iter();
-        let known: HashMap<String, Expected> =
-            states.map(|(id, client_state)| (id.to_string(), Expected { client_state })).collect();
+        let known = expected(&self.store).await?;
         let mut sorted = Sorted::default();
         for post in posts {
             let Ok(batch) = notification::parse(&post.body) else {
-                sorted.refuse(post, "not_json", None);
+                sorted.refused.add(post.received_at, "not_json", None);
                 sorted.done.push(post.id);
                 continue;
             };
@@ -151,7 +165,7 @@ impl Intake {
             for received in &batch.value {
                 match received.verify(|id| known.get(id), self.tenant, &tokens) {
                     Ok(verified) => sorted.add(Candidate { verified, received_at: post.received_at }),
-                    Err(refusal) => sorted.refuse(post, refusal.label(), received.subscription_id().parse().ok()),
+                    Err(refusal) => sorted.refused.add(post.received_at, refusal.label(), ours(received, &known)),
                 }
             }
             sorted.done.push(post.id);
@@ -176,21 +190,29 @@ impl Intake {
 
     /// Decrypts and records, part by part, each in a transaction of its own: who comes first is decided on while the next are
     /// decrypted. What is recorded before a crash is recorded again after it, which changes nothing.
-    async fn record(&self, candidates: Vec<Vec<Candidate>>, refused: &mut Vec<Refused>) -> Result<u64, TaskError> {
+    async fn record(&self, candidates: Vec<Vec<Candidate>>, refused: &mut Refusals) -> Result<u64, TaskError> {
         let mut chunks = self.open(candidates).await?.into_iter().peekable();
         let mut recorded = 0;
         while chunks.peek().is_some() {
             let mut opened = Vec::new();
             for chunk in chunks.by_ref().take(CHUNKS_PER_PART) {
-                let (part, broken) = chunk.await.map_err(|_| TaskError::Stopping)?;
+                // A defect of ours in opening somebody's notification must not keep everybody's in the inbox.
+                let Ok((part, broken)) = chunk.await else {
+                    tracing::error!("opening notifications failed in an unforeseen way; their users are read by the next sweep");
+                    refused.add(self.clock.now(), OPENING_FAILED, None);
+                    continue;
+                };
                 opened.extend(part);
                 refused.extend(broken);
             }
-            let facts = self.facts(opened);
+            let (facts, unknown) = self.facts(opened);
             let now = self.clock.now();
             let mut tx = self.store.begin().await?;
             recorded += record_notifications(&mut tx, &facts, now, now + CONFIRM_AFTER).await?;
             commit(tx).await?;
+            if !unknown.is_empty() {
+                self.store.confirm_users(&unknown, now + CONFIRM_AFTER).await?;
+            }
             self.activators.reconciler.wake();
             self.activators.confirmer.wake();
         }
@@ -231,13 +253,15 @@ impl Intake {
         Ok(keys)
     }
 
-    /// At most one fact a user; *Teams does not know* is none.
-    fn facts(&self, opened: Vec<(Opened, Timestamp)>) -> Vec<TeamsFact> {
+    /// At most one fact a user; *Teams does not know* is none, and names whom to read instead.
+    fn facts(&self, opened: Vec<(Opened, Timestamp)>) -> (Vec<TeamsFact>, Vec<TeamsUserId>) {
+        let mut unknown = Vec::new();
         let mut newest: HashMap<TeamsUserId, TeamsFact> = HashMap::new();
         for (opened, observed_at) in opened {
             let reading = read_teams(&opened.availability, &opened.activity);
             self.metrics.count_unknown_words(u64::from(!reading.known));
             if reading.native.is_none() {
+                unknown.push(opened.user);
                 continue;
             }
             let Opened { user, availability, activity, sequence_number } = opened;
@@ -249,15 +273,22 @@ impl Intake {
         }
         let mut facts: Vec<TeamsFact> = newest.into_values().collect();
         facts.sort_unstable_by_key(|fact| fact.user);
-        facts
+        (facts, unknown)
     }
 }
 
-impl Sorted {
-    fn refuse(&mut self, post: &Taken, reason: &'static str, subscription_id: Option<Uuid>) {
-        self.refused.push(Refused { received_at: post.received_at, reason, subscription_id });
-    }
+/// The subscription a notification names, if it is ours: strangers may name what they like.
+pub(super) fn ours(received: &Received<'_>, known: &HashMap<String, Expected>) -> Option<Uuid> {
+    known.contains_key(received.subscription_id()).then(|| received.subscription_id().parse().ok())?
+}
 
+/// What notifications of our subscriptions must prove to know.
+pub(super) async fn expected(store: &Store) -> Result<HashMap<String, Expected>, TaskError> {
+    let states = store.client_states().await?.into_iter();
+    Ok(states.map(|(id, client_state)| (id.to_string(), Expected { client_state })).collect())
+}
+
+impl Sorted {
     fn add(&mut self, candidate: Candidate) {
         let place = candidate.verified.user.map(|user| *self.by_user.entry(user).or_insert(self.candidates.len()));
         match place.and_then(|place| self.candidates.get_mut(place)) {
@@ -268,13 +299,13 @@ impl Sorted {
 }
 
 fn open_each(candidates: Vec<Vec<Candidate>>, keys: &PrivateKeys) -> OpenedEach {
-    let mut refused = Vec::new();
+    let mut refused = Refusals::default();
     let mut open = |candidates: Vec<Candidate>| {
         candidates.into_iter().rev().find_map(|candidate| match candidate.verified.open(keys) {
             Ok(opened) => Some((opened, candidate.received_at)),
             Err(refusal) => {
                 let subscription_id = candidate.verified.subscription_id.as_str().parse().ok();
-                refused.push(Refused { received_at: candidate.received_at, reason: refusal.label(), subscription_id });
+                refused.add(candidate.received_at, refusal.label(), subscription_id);
                 None
             }
         })

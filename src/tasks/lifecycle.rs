@@ -1,19 +1,18 @@
 //! Lets lifecycle notifications wake the renewal of their subscription; they carry no tokens, the client state is their proof.
 
-use std::collections::HashMap;
-
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::driver::Task;
+use super::intake::{expected, ours};
 use super::{Activators, Progress, TaskError};
 use crate::clock::Clock;
 use crate::domain::ids::TeamsUserId;
-use crate::graph::notification::{self, Expected, LifecycleEvent};
+use crate::graph::notification::{self, LifecycleEvent};
 use crate::store::inbox::{self, PostKind};
-use crate::store::refusal::{self, Refused};
+use crate::store::refusal::{self, Refusals};
 use crate::store::{Store, commit};
 use crate::telemetry::Metrics;
 
@@ -52,28 +51,23 @@ impl Lifecycle {
         if posts.is_empty() {
             return Ok(Progress::Idle);
         }
-        let states = self.store.client_states().await?.into_iter();
-        let known: HashMap<String, Expected> =
-            states.map(|(id, client_state)| (id.to_string(), Expected { client_state })).collect();
-        let mut refused = Vec::new();
+        let known = expected(&self.store).await?;
+        let mut refused = Refusals::default();
         for post in &posts {
             let batch = notification::parse(&post.body).map(|batch| batch.value).unwrap_or_default();
             for received in batch {
                 match received.verify_lifecycle(|id| known.get(id), self.tenant) {
                     Ok(lifecycle) => self.react(lifecycle.subscription_id.as_str(), &lifecycle.event, now).await?,
-                    Err(refusal) => {
-                        let subscription_id = received.subscription_id().parse().ok();
-                        refused.push(Refused { received_at: post.received_at, reason: refusal.label(), subscription_id });
-                    }
+                    Err(refusal) => refused.add(post.received_at, refusal.label(), ours(&received, &known)),
                 }
             }
         }
-        refusal::record(&mut tx, &refused, now).await?;
+        refusal::record(&mut tx, &refused).await?;
         let ids: Vec<i64> = posts.iter().map(|post| post.id).collect();
         inbox::remove(&mut tx, &ids).await?;
         commit(tx).await?;
-        for refused in &refused {
-            self.metrics.count_notifications(refused.reason, 1);
+        for (reason, count) in refused.by_reason() {
+            self.metrics.count_notifications(reason, count);
         }
         self.activators.subscriptions.wake();
         self.activators.confirmer.wake();

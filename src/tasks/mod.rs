@@ -104,7 +104,7 @@ pub enum TaskError {
     /// A system answered something that would make us lose people.
     #[error("{0}")]
     Implausible(&'static str),
-    /// A computation was cut off by the gateway's stop.
-    #[error("the gateway is stopping")]
-    Stopping,
+    /// A defect of ours; the panic's own message went to standard error.
+    #[error("the task met a defect of the gateway; please report the panic message above")]
+    Panicked,
 }

@@ -1,6 +1,7 @@
 //! Decrypts on threads of their own that stand back for everything else: an answer to Graph must not wait for a decryption.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::{self, available_parallelism};
 
@@ -46,6 +47,9 @@ fn work(jobs: &Mutex<mpsc::Receiver<Job>>) {
     loop {
         let next = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(job) = next else { return };
-        job();
+        // The answer is dropped with the job; the thread is needed for the next one.
+        if catch_unwind(AssertUnwindSafe(job)).is_err() {
+            tracing::error!("a decryption panicked");
+        }
     }
 }

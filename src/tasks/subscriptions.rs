@@ -1,6 +1,7 @@
 //! Keeps Graph telling us: certificates, subscriber accounts' tokens, and one subscription per account, renewed long before it ends.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use futures::FutureExt;
@@ -61,6 +62,8 @@ pub struct Subscriptions {
     pub activators: Activators,
     /// Accounts for which something failed, and until when nothing more is tried.
     pub resting: Mutex<HashMap<AccountId, Timestamp>>,
+    /// How many users nobody watched when last looked at.
+    pub unwatched: AtomicUsize,
 }
 
 impl Task for Subscriptions {
@@ -84,14 +87,16 @@ impl Subscriptions {
         let usable: Vec<AccountId> =
             accounts.iter().filter(|account| account.problem.is_none()).map(|account| account.id).collect();
         let stored = self.store.subscriptions().await?;
+        let secrets: BTreeSet<Uuid> = self.store.client_states().await?.into_iter().map(|(id, _)| id).collect();
         // What an account in trouble holds goes on telling us until it ends; without the account nobody can renew or delete it.
         let ours = |stored: &&StoredSubscription| usable.contains(&stored.account) || stored.expires_at <= now;
-        let held: Vec<Held> = stored.iter().filter(ours).map(|stored| self.held(stored, &certificate)).collect();
+        let held: Vec<Held> = stored.iter().filter(ours).map(|stored| self.held(stored, &certificate, &secrets)).collect();
         let plan = plan(&self.store.users_to_watch().await?, &usable, &held, now);
         let mut failed = None;
         for step in &plan.steps {
             let account = account_of(step, &stored);
-            if self.rests(account, now) {
+            // Each step may take long; whoever has lost the lease meanwhile must not undo what its new holder does.
+            if self.rests(account, now) || !self.store.hold_lease(LEASE, self.replica, self.clock.now(), LEASE_LIFE).await? {
                 continue;
             }
             if let Err(error) = self.take(step, &stored, &certificate).await {
@@ -100,10 +105,10 @@ impl Subscriptions {
                 failed = Some(error);
             }
         }
-        if !plan.unwatched.is_empty() {
+        if self.unwatched.swap(plan.unwatched.len(), Ordering::Relaxed) != plan.unwatched.len() {
             tracing::warn!(
                 users = plan.unwatched.len(),
-                "too few subscriber accounts: these users are swept only; enrol more with `presence-gateway sign-in`"
+                "users whom no subscriber account watches are swept only; where there are any, enrol more accounts with `presence-gateway sign-in`"
             );
         }
         self.measure().await?;
@@ -121,14 +126,14 @@ impl Subscriptions {
         }
     }
 
-    /// A subscription that posts elsewhere than we listen is as good as none.
-    fn held(&self, stored: &StoredSubscription, certificate: &StoredCertificate) -> Held {
-        let elsewhere = stored.notification_url != self.addresses.notifications.as_str();
+    /// A subscription that posts elsewhere than we listen, or whose secret no key opens any more, is as good as none.
+    fn held(&self, stored: &StoredSubscription, certificate: &StoredCertificate, secrets: &BTreeSet<Uuid>) -> Held {
+        let useless = stored.notification_url != self.addresses.notifications.as_str() || !secrets.contains(&stored.id);
         Held {
             id: stored.id,
             account: stored.account,
             users: stored.users.clone(),
-            expires_at: if elsewhere { Timestamp::MIN } else { stored.expires_at },
+            expires_at: if useless { Timestamp::MIN } else { stored.expires_at },
             renew_at: stored.renew_at,
             old_certificate: stored.certificate != certificate.id,
         }
@@ -155,7 +160,7 @@ impl Subscriptions {
             return Ok(newest);
         }
         let clock = self.clock.clone();
-        let made = tokio::task::spawn_blocking(move || certificate::make(&clock)).await.map_err(|_| TaskError::Stopping)??;
+        let made = tokio::task::spawn_blocking(move || certificate::make(&clock)).await.map_err(|_| TaskError::Panicked)??;
         let id = Uuid::new_v4();
         self.store.keep_certificate(id, &made.certificate_der, &made.private_key_pkcs8_der, now).await?;
         Ok(StoredCertificate { id, certificate: made.certificate_der, made_at: now })

@@ -67,7 +67,7 @@ impl XphoneReader {
         let last = self.store.refreshed_at(Feed::XphonePresence).await?;
         // Before the people are known there is nobody to record anything about.
         let early = self.store.refreshed_at(Feed::Directory).await?.is_none();
-        let due = last.is_none_or(|last| now >= last + PERIOD);
+        let due = last.is_none_or(|last| now < last || now >= last + PERIOD);
         if early || !due || !self.store.hold_lease(LEASE, self.replica, now, LEASE_LIFE).await? {
             return Ok(Progress::Idle);
         }
@@ -117,7 +117,7 @@ impl XphoneReader {
             self.store.record_sighting(&missing, sighting, asked_at, now).await?;
         }
         let found: Vec<Found> = ours.into_iter().map(found).collect();
-        let adopted = self.store.adopt(&found, now).await?;
+        let adopted = self.store.adopt(&found, asked_at, now).await?;
         if adopted > 0 {
             tracing::info!(appointments = adopted, "appointments of an earlier run were found and adopted");
         }

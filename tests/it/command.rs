@@ -73,7 +73,7 @@ async fn a_wrong_setting_is_named_with_what_it_got_and_may_be() {
         (&[("GATEWAY__GRPAH__TENANT_ID", Some("x"))], &["`grpah`", "graph"]),
         (&[("GATEWAY__GRAPH__PUSH", Some("perhaps"))], &["graph.push", "perhaps", "boolean"]),
         (&[("GATEWAY__GRAPH__SWEEP_SECONDS", Some("soon"))], &["graph.sweep_seconds", "soon", "integer"]),
-        (&[("GATEWAY__GRAPH__SWEEP_SECONDS", Some("0"))], &["graph.sweep_seconds is 0", "at least 1"]),
+        (&[("GATEWAY__GRAPH__SWEEP_SECONDS", Some("0"))], &["graph.sweep_seconds is 0", "1 to 86400"]),
         (
             &[("GATEWAY__GRAPH__TENANT_ID", Some("contoso"))],
             &["graph.tenant_id is \"contoso\"", "a GUID", "GATEWAY__GRAPH__TENANT_ID"],

@@ -197,7 +197,7 @@ async fn refusals_are_kept_without_what_they_said() {
     let kept: Vec<String> = sqlx::query_scalar("select to_jsonb(refusal)::text from refusal").fetch_all(&database).await.unwrap();
     let kept: Value = serde_json::from_str(&kept[0]).unwrap();
     let columns: Vec<&String> = kept.as_object().unwrap().keys().collect();
-    assert_eq!(columns, ["id", "reason", "received_at", "refused_at", "subscription_id"]);
+    assert_eq!(columns, ["minute", "reason", "refused", "subscription_id"]);
     assert_eq!(kept["subscription_id"], world.graph_look("subscriptions").await[0]["id"]);
 }
 

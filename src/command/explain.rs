@@ -17,14 +17,27 @@ use crate::store::user::Portrait;
 #[derive(Debug, Args)]
 pub(super) struct Explain {
     /// The user's e-mail address, or XPhone's guid.
-    user: String,
+    #[arg(required_unless_present = "unmatched")]
+    user: Option<String>,
+    /// Instead, list everybody of XPhone for whom there is no single Teams user, and why.
+    #[arg(long, conflicts_with = "user")]
+    unmatched: bool,
 }
+
+/// More people than anybody reads in one list.
+const UNMATCHED_MAX: usize = 10_000;
 
 impl Explain {
     pub(super) async fn run(self, sources: &Sources) -> Result<ExitCode, Failure> {
         let (_, store) = super::open(sources).await?;
+        let Some(user) = &self.user else {
+            for (user, reason) in store.unmatched_people(UNMATCHED_MAX).await? {
+                println!("{user} {reason}");
+            }
+            return Ok(ExitCode::SUCCESS);
+        };
         let now = Clock::system().now();
-        let found = store.find_user(&self.user).await?;
+        let found = store.find_user(user).await?;
         if found.is_empty() {
             eprintln!("XPhone knows no such user; new ones are known within directory.refresh_seconds");
             return Ok(ExitCode::FAILURE);

@@ -36,7 +36,7 @@ pub struct TeamsReading {
 
 const CALL: [&str; 2] = ["inacall", "inaconferencecall"];
 const DO_NOT_DISTURB: [&str; 3] = ["donotdisturb", "urgentinterruptionsonly", "focusing"];
-const FREE: [&str; 14] = [
+const FREE: [&str; 12] = [
     "available",
     "availableidle",
     "availableinactive",
@@ -49,8 +49,6 @@ const FREE: [&str; 14] = [
     "offline",
     "offwork",
     "outofoffice",
-    "notavailable",
-    "unknown",
 ];
 
 /// Reads Teams' two words, ignoring case; some tenants swap them, so the telling word may stand in either.
@@ -272,6 +270,7 @@ mod tests {
         check("BeRightBack", "BeRightBack", known(Some(Free)));
         check("Offline", "OffWork", known(Some(Free)));
         check("AvailableIdle", "AvailableInactive", known(Some(Free)));
+        check("NotAvailable", "Unknown", TeamsReading { native: Some(Free), known: false });
         check("Levitating", "Levitating", TeamsReading { native: Some(Free), known: false });
         check("DoNotDisturb", "Levitating", TeamsReading { native: Some(DoNotDisturb), known: false });
     }

@@ -160,21 +160,25 @@ impl Store {
     /// # Errors
     /// Postgres could not; it is found over again later.
     pub async fn drop_letter(&self, letter: &Letter, now: Timestamp) -> Result<(), StoreError> {
-        sqlx::query!(
-            "with woken as (
-                 update user_state set revisit_at = least(revisit_at, $4) where user_guid = $1 returning user_guid
-             ), released as (
-                 update outbox o set claimed_until = null from woken w where o.user_guid = w.user_guid and o.slot = $2 and o.generation <> $3
+        let user = letter.user.0;
+        // Like `settle`: first the user, who may be gone, then what belongs to them.
+        let mut tx = self.begin().await?;
+        let held = sqlx::query!("select from user_state where user_guid = $1 for no key update", user);
+        held.execute(&mut *tx).await?;
+        let emptied = sqlx::query!(
+            "with released as (
+                 update outbox set claimed_until = null where user_guid = $1 and slot = $2 and generation <> $3
              )
-             delete from outbox o using woken w where o.user_guid = w.user_guid and o.slot = $2 and o.generation = $3",
-            letter.user.0,
+             delete from outbox where user_guid = $1 and slot = $2 and generation = $3",
+            user,
             SlotName::XphoneAppointment.label(),
             letter.generation,
-            now.to_sqlx(),
-        )
-        .execute(&self.pool)
-        .await?;
-        Ok(())
+        );
+        emptied.execute(&mut *tx).await?;
+        let woken =
+            sqlx::query!("update user_state set revisit_at = least(revisit_at, $2) where user_guid = $1", user, now.to_sqlx(),);
+        woken.execute(&mut *tx).await?;
+        Ok(tx.commit().await?)
     }
 
     /// How full the mailboxes are.

@@ -1,11 +1,14 @@
 //! Sends what was decided: one mailbox at a time per user, and neither a failing user nor a dead side stops anybody else.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use futures::{FutureExt, StreamExt, stream};
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt, Stream, StreamExt};
 use jiff::{SignedDuration, Timestamp};
+use tokio::time::Instant;
 
 use super::driver::{Task, chain};
 use super::{Activators, Progress, TaskError};
@@ -21,8 +24,6 @@ use crate::xphone::{self, XPhone};
 /// The one appointment we keep per user.
 pub const APPOINTMENT_KEY: &str = "presence-gateway";
 
-/// Pushes claimed, and settled, together.
-const LETTERS_MAX: usize = 64;
 /// Pushes under way at the same time.
 const UNDER_WAY_MAX: usize = 32;
 /// Pushes tried while the side seems dead.
@@ -30,8 +31,14 @@ const PROBES_MAX: usize = 4;
 /// A claim outlives every attempt: connecting and answering together take 15 s at most.
 const CLAIM: SignedDuration = SignedDuration::from_secs(60);
 const ATTEMPT_MAX: SignedDuration = SignedDuration::from_secs(20);
-/// So many failures without one success are the side's, not the users'.
+/// While pushes are under way, what is due is looked for at least this often though nothing woke us.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// A run claims nothing more after this, so that it ends within a soft stop however much there is to do.
+const RUN_MAX: Duration = Duration::from_secs(15);
+/// So many failures in a row are the side's, not the users', where nothing has been settled in the same run.
 const SIDE_FAILURES_MIN: usize = 3;
+/// The same where something has.
+const SIDE_FAILURES_MIN_LIVELY: usize = UNDER_WAY_MAX;
 /// A side that does not answer is tried again within this.
 const SIDE_PAUSE_MAX: SignedDuration = SignedDuration::from_secs(5);
 /// What XPhone refuses for a user is tried again within this; meanwhile a new decision may replace it.
@@ -58,18 +65,36 @@ pub struct Dispatcher {
 /// Whether a side answers, as far as this replica has seen.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Side {
+    /// How often it was found dead since it last answered.
     failures: u32,
     closed_until: Option<Timestamp>,
+    /// It asked to be left alone; no answer to somebody else ends that.
+    asked_until: Option<Timestamp>,
+}
+
+impl Side {
+    fn is_open(&self, now: Timestamp) -> bool {
+        let over = |until: Option<Timestamp>| until.is_none_or(|until| until <= now);
+        over(self.closed_until) && over(self.asked_until)
+    }
 }
 
 /// What became of one push.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Sent {
     Settled,
-    Expired,
-    UserFailed,
-    SideFailed { surely: bool },
+    /// Refused for this user: the side answers.
+    Refused,
+    /// Nothing was sent.
+    Untried,
+    SideFailed {
+        surely: bool,
+    },
     SideAsksToWait(Duration),
 }
+
+/// A push that is no longer under way.
+type Ended = (Letter, Result<Sent, TaskError>);
 
 impl Task for Dispatcher {
     fn name(&self) -> &'static str {
@@ -82,64 +107,119 @@ impl Task for Dispatcher {
 }
 
 impl Dispatcher {
+    /// Keeps as many pushes under way as may be, until none is and none is due. A slow one keeps only its own place.
     async fn dispatch(&self) -> Result<Progress, TaskError> {
+        let began = Instant::now();
+        let lively = AtomicBool::new(false);
+        let mut failures_in_a_row = 0;
+        let mut problem = None;
+        let mut under_way = FuturesUnordered::new();
+        loop {
+            if problem.is_none() && began.elapsed() < RUN_MAX {
+                match self.claim(under_way.len()).await {
+                    Ok(letters) => under_way.extend(letters.into_iter().map(|letter| self.deliver(letter, &lively))),
+                    Err(error) => problem = Some(error),
+                }
+            }
+            if under_way.is_empty() {
+                break;
+            }
+            let ended = self.some_end(&mut under_way).await;
+            if let Err(error) = self.close(ended, &lively, &mut failures_in_a_row).await {
+                problem.get_or_insert(error);
+            }
+        }
+        match problem {
+            Some(error) => Err(error),
+            None if began.elapsed() < RUN_MAX => Ok(Progress::Idle),
+            None => Ok(Progress::More),
+        }
+    }
+
+    /// Claims as many letters as there are free places; none while the side is to be left alone.
+    async fn claim(&self, under_way: usize) -> Result<Vec<Letter>, TaskError> {
         let now = self.clock.now();
         let side = self.side.lock().map(|side| *side).unwrap_or_default();
-        if side.closed_until.is_some_and(|until| until > now) {
-            return Ok(Progress::Idle);
+        let places = if side.failures > 0 { PROBES_MAX } else { UNDER_WAY_MAX };
+        let free = places.saturating_sub(under_way);
+        if free == 0 || !side.is_open(now) {
+            return Ok(Vec::new());
         }
-        let limit = if side.failures > 0 { PROBES_MAX } else { LETTERS_MAX };
-        let letters = self.store.claim_letters(now, CLAIM, limit).await?;
-        if letters.is_empty() {
-            return Ok(Progress::Idle);
+        Ok(self.store.claim_letters(now, CLAIM, free).await?)
+    }
+
+    /// Waits until a push ends, and takes along what else has ended by then; none, where it is time to look for new letters.
+    async fn some_end(&self, under_way: &mut (impl Stream<Item = Ended> + Unpin)) -> Vec<Ended> {
+        let mut ended = Vec::new();
+        tokio::select! {
+            one = under_way.next() => ended.extend(one),
+            () = self.activators.dispatcher.woken() => (),
+            () = tokio::time::sleep(LOOK_EVERY) => (),
         }
-        let deliveries: Vec<_> = letters.iter().map(|letter| self.deliver(letter)).collect();
-        let sent: Vec<_> = stream::iter(deliveries).buffered(UNDER_WAY_MAX).collect().await;
-        let arrived = letters.iter().zip(&sent).filter(|(_, sent)| matches!(sent, Ok(Sent::Settled)));
+        while let Some(Some(one)) = under_way.next().now_or_never() {
+            ended.push(one);
+        }
+        ended
+    }
+
+    /// Settles what arrived, and judges the side by those that ended together.
+    async fn close(&self, ended: Vec<Ended>, lively: &AtomicBool, failures_in_a_row: &mut usize) -> Result<(), TaskError> {
+        let sent: Vec<Sent> = ended.iter().filter_map(|(_, sent)| sent.as_ref().ok().copied()).collect();
+        self.judge(&sent, lively.load(Ordering::Relaxed), failures_in_a_row);
+        let arrived = ended.iter().filter(|(_, sent)| matches!(sent, Ok(Sent::Settled)));
         let arrived: Vec<&Letter> = arrived.map(|(letter, _)| letter).collect();
         if !arrived.is_empty() {
             self.store.settle(&arrived, self.clock.now()).await?;
         }
-        let sent = sent.into_iter().collect::<Result<Vec<Sent>, TaskError>>()?;
-        let open = self.judge(&sent);
-        Ok(if open { Progress::More } else { Progress::Idle })
+        ended.into_iter().find_map(|(_, sent)| sent.err()).map_or(Ok(()), Err)
     }
 
-    async fn deliver(&self, letter: &Letter) -> Result<Sent, TaskError> {
+    async fn deliver(&self, letter: Letter, lively: &AtomicBool) -> Ended {
+        let sent = self.send(&letter, lively).await;
+        (letter, sent)
+    }
+
+    async fn send(&self, letter: &Letter, lively: &AtomicBool) -> Result<Sent, TaskError> {
         let now = self.clock.now();
-        let slot = SlotName::XphoneAppointment.label();
         // A sender that was held up must not overtake whoever claims next.
         if now + ATTEMPT_MAX > letter.claimed_until {
-            return Ok(Sent::UserFailed);
+            return Ok(Sent::Untried);
         }
+        let slot = SlotName::XphoneAppointment.label();
         if let Push::Show { end, .. } = &letter.push
             && *end <= now
             && !letter.maybe_applied_before
         {
             self.store.drop_letter(letter, now).await?;
             self.metrics.count_push(slot, "expired");
-            return Ok(Sent::Expired);
+            return Ok(Sent::Untried);
         }
         let (sent, result) = match self.push(letter).await {
             Ok(()) => {
-                let now = self.clock.now();
-                if let Some(changed_at) = letter.changed_at {
-                    let took = now.duration_since(changed_at).as_secs_f64();
-                    self.metrics.note_change_to_push("teams_to_xphone", took);
-                }
+                lively.store(true, Ordering::Relaxed);
+                self.note_delay(letter);
                 (Sent::Settled, "ok")
             }
-            Err(error) => {
-                let (sent, result, pause) = sort(&error, letter.attempts);
-                let problem = chain(&error);
-                tracing::warn!(user = %letter.user, attempts = letter.attempts, error = %problem, "a push failed and will be tried again");
-                let due_at = self.clock.now() + pause;
-                self.store.put_back(letter, due_at, &problem, error.maybe_applied()).await?;
-                (sent, result)
-            }
+            Err(error) => self.put_back(letter, &error, lively.load(Ordering::Relaxed)).await?,
         };
         self.metrics.count_push(slot, result);
         Ok(sent)
+    }
+
+    fn note_delay(&self, letter: &Letter) {
+        if let Some(changed_at) = letter.changed_at {
+            let took = self.clock.now().duration_since(changed_at).as_secs_f64();
+            self.metrics.note_change_to_push("teams_to_xphone", took);
+        }
+    }
+
+    async fn put_back(&self, letter: &Letter, error: &xphone::Error, lively: bool) -> Result<(Sent, &'static str), TaskError> {
+        let (sent, result, pause) = sort(error, letter.attempts, lively);
+        let problem = chain(error);
+        tracing::warn!(user = %letter.user, attempts = letter.attempts, error = %problem, "a push failed and will be tried again");
+        let due_at = self.clock.now() + pause;
+        self.store.put_back(letter, due_at, &problem, error.maybe_applied()).await?;
+        Ok((sent, result))
     }
 
     async fn push(&self, letter: &Letter) -> Result<(), xphone::Error> {
@@ -157,42 +237,54 @@ impl Dispatcher {
         }
     }
 
-    /// Judges the side by a whole batch; `true`: it answers.
-    fn judge(&self, sent: &[Sent]) -> bool {
-        let settled = sent.iter().any(|sent| matches!(sent, Sent::Settled));
+    /// Judges the side by what ended together and by what failed in a row before; `lively`: something has been settled in this run.
+    fn judge(&self, sent: &[Sent], lively: bool, failures_in_a_row: &mut usize) {
         let failed = sent.iter().filter(|sent| matches!(sent, Sent::SideFailed { .. })).count();
-        let surely = sent.iter().any(|sent| matches!(sent, Sent::SideFailed { surely: true }));
+        let answers = sent.iter().any(|sent| matches!(sent, Sent::Settled | Sent::Refused));
+        let surely = sent.contains(&Sent::SideFailed { surely: true });
         let asked = sent.iter().filter_map(|sent| if let Sent::SideAsksToWait(pause) = sent { Some(*pause) } else { None }).max();
+        let failures_max = if lively { SIDE_FAILURES_MIN_LIVELY } else { SIDE_FAILURES_MIN };
         let now = self.clock.now();
-        let Ok(mut side) = self.side.lock() else { return false };
+        let Ok(mut side) = self.side.lock() else { return };
         if let Some(pause) = asked {
-            side.closed_until = Some(now + SignedDuration::try_from(pause).unwrap_or(SIDE_PAUSE_MAX));
-        } else if !settled && (surely || failed >= SIDE_FAILURES_MIN || failed > 0 && side.failures > 0) {
-            side.failures = side.failures.saturating_add(1);
-            side.closed_until = Some(now + pause(side.failures, SIDE_PAUSE_MAX));
-        } else {
-            *side = Side::default();
+            side.asked_until = Some(now + SignedDuration::try_from(pause).unwrap_or(SIDE_PAUSE_MAX));
         }
-        let open = side.closed_until.is_none();
-        if settled || failed > 0 {
-            self.metrics.note_xphone(settled);
+        if answers {
+            (side.failures, side.closed_until, *failures_in_a_row) = (0, None, 0);
+            self.metrics.note_xphone(true);
+        } else if failed > 0 {
+            *failures_in_a_row += failed;
+            let dead = surely || *failures_in_a_row >= failures_max || side.failures > 0;
+            // What was under way when the side was found dead says nothing new.
+            if dead && side.is_open(now) {
+                side.failures = side.failures.saturating_add(1);
+                side.closed_until = Some(now + pause(side.failures, SIDE_PAUSE_MAX));
+            }
+            if dead || !lively {
+                self.metrics.note_xphone(false);
+            }
         }
-        open
     }
 }
 
-/// Whose failure it is, and how long to wait with this user's push.
-fn sort(error: &xphone::Error, attempts: i32) -> (Sent, &'static str, SignedDuration) {
+/// Whose failure it is, and how long to wait with this user's push. `lively`: others' pushes go through.
+fn sort(error: &xphone::Error, attempts: i32, lively: bool) -> (Sent, &'static str, SignedDuration) {
     let attempts = u32::try_from(attempts).unwrap_or(1);
+    let pause_max = if lively { USER_PAUSE_MAX } else { SIDE_PAUSE_MAX };
     match error {
         xphone::Error::Wait { retry_after } => {
             let pause = SignedDuration::try_from(*retry_after).unwrap_or(SIDE_PAUSE_MAX);
             (Sent::SideAsksToWait(*retry_after), "throttled", pause)
         }
-        xphone::Error::Unreachable { maybe_applied, .. } => {
-            (Sent::SideFailed { surely: !maybe_applied }, "unreachable", pause(attempts, SIDE_PAUSE_MAX))
+        xphone::Error::Unreachable { maybe_applied: true, .. } => {
+            (Sent::SideFailed { surely: false }, "unreachable", pause(attempts, pause_max))
         }
-        error if error.is_about_one_user() => (Sent::UserFailed, "refused", pause(attempts, USER_PAUSE_MAX)),
+        xphone::Error::Unreachable { maybe_applied: false, .. } => {
+            (Sent::SideFailed { surely: true }, "unreachable", pause(attempts, SIDE_PAUSE_MAX))
+        }
+        error if error.is_about_one_user() => (Sent::Refused, "refused", pause(attempts, USER_PAUSE_MAX)),
+        // The answer to one user's push may be strange where the others' are not.
+        xphone::Error::Contract { .. } => (Sent::SideFailed { surely: false }, "failed", pause(attempts, pause_max)),
         _ => (Sent::SideFailed { surely: true }, "failed", pause(attempts, SIDE_PAUSE_MAX)),
     }
 }

@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use super::confirmer::Reading;
-use super::driver::Task;
+use super::driver::{Task, chain};
 use super::{Progress, TaskError};
 use crate::domain::ids::TeamsUserId;
 use crate::graph;
@@ -37,6 +37,8 @@ pub struct Round {
     began: Timestamp,
     after: Option<TeamsUserId>,
     missed: u64,
+    /// Pages that Graph would not tell.
+    pages_failed: u32,
 }
 
 impl Task for Sweep {
@@ -68,6 +70,12 @@ impl Sweep {
                 self.remember(Some(round));
                 Ok(Progress::Idle)
             }
+            // The same page would fail the same way for ever, and nobody behind it would be read.
+            Err(error) if is_about_the_page(&error) => {
+                tracing::warn!(users = users.len(), error = %chain(&error), "a page of the sweep failed; it goes on behind it");
+                self.remember(Some(Round { after: Some(last), pages_failed: round.pages_failed + 1, ..round }));
+                Ok(Progress::More)
+            }
             Err(error) => Err(error),
         }
     }
@@ -78,20 +86,69 @@ impl Sweep {
             return Ok(Some(round));
         }
         let last = self.reading.store.refreshed_at(Feed::Sweep).await?;
-        let due = last.is_none_or(|last| now >= last + self.period);
-        Ok(due.then_some(Round { began: now, after: None, missed: 0 }))
+        let due = last.is_none_or(|last| is_due(last, now, self.period));
+        Ok(due.then_some(Round { began: now, after: None, missed: 0, pages_failed: 0 }))
     }
 
     async fn finish(&self, round: Round, now: Timestamp) -> Result<Progress, TaskError> {
         self.reading.store.note_refreshed(Feed::Sweep, round.began).await?;
         self.reading.metrics.note_sweep(now.duration_since(round.began).as_secs_f64(), round.missed);
         self.remember(None);
-        Ok(Progress::Idle)
+        match round.pages_failed {
+            0 => Ok(Progress::Idle),
+            _ => Err(TaskError::Implausible("Graph would not tell the presence on some pages of the sweep; each was logged")),
+        }
     }
 
     fn remember(&self, next: Option<Round>) {
         if let Ok(mut round) = self.round.lock() {
             *round = next;
         }
+    }
+}
+
+/// A time in the future was noted before the clock was set back.
+fn is_due(last: Timestamp, now: Timestamp, period: Duration) -> bool {
+    last > now || now >= last + period
+}
+
+/// Whether Graph would not tell these users' presence, while it may tell others': not when it has to be asked later, nor for want
+/// of an answer or of a token.
+fn is_about_the_page(error: &TaskError) -> bool {
+    use graph::client::Error::{Refused, StrangeLink, TooMany, Unclear};
+    matches!(error, TaskError::Graph(Refused { .. } | Unclear { .. } | TooMany { .. } | StrangeLink))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sweep_is_due_after_its_period_and_after_a_time_in_the_future() {
+        let noon: Timestamp = "2026-11-22T12:00:00Z".parse().unwrap();
+        let check = |seconds: i64, expected: bool| {
+            let now = noon + SignedDuration::from_secs(seconds);
+            assert_eq!(is_due(noon, now, Duration::from_mins(1)), expected, "{seconds}");
+        };
+        check(0, false);
+        check(59, false);
+        check(60, true);
+        check(-1, true);
+    }
+
+    #[test]
+    fn the_sweep_goes_on_behind_what_is_only_the_pages_fault() {
+        use graph::client::{Error, Waiting};
+        let check = |error: Error, expected| {
+            let error = TaskError::from(error);
+            assert_eq!(is_about_the_page(&error), expected, "{error}");
+        };
+        let unclear = serde_json::from_str::<u8>("x").unwrap_err();
+        check(Error::Unclear { endpoint: "presences", source: unclear }, true);
+        check(Error::Refused { status: 400, code: String::new(), message: String::new() }, true);
+        check(Error::Wait { retry_after: Duration::ZERO, waiting: Waiting::Budget }, false);
+        check(Error::Retry { reason: String::new() }, false);
+        check(Error::TokenRefused, false);
+        assert!(!is_about_the_page(&TaskError::Panicked));
     }
 }

@@ -45,8 +45,24 @@ async fn a_death_after_any_step_costs_nothing_but_time() {
         for (words, text) in [("Busy/InACall", ON_THE_PHONE), ("Available/Available", "Available")] {
             world.teams(anna, words).await;
             walk(&world, last).await;
-            world.restart().await;
-            world.settle().await;
+            if last >= Step::Delivered {
+                // What is durable must do: reading Graph again would heal what was lost.
+                world
+                    .graph_faults(
+                        json!({"deny": [{"endpoint": "getPresencesByUserId", "status": 503, "retry_after_seconds": 3600}]}),
+                    )
+                    .await;
+                world.restart().await;
+                world.settle().await;
+                assert_eq!(world.text(anna).await, text, "died after {last:?}, {words}, without reading");
+                world.confirm().await;
+                assert_eq!(world.text(anna).await, text, "died after {last:?}, {words}, reading in vain");
+                world.graph_faults(json!({})).await;
+                world.advance(SignedDuration::from_secs(3601));
+            } else {
+                world.restart().await;
+                world.settle().await;
+            }
             world.minute().await;
             assert_eq!(world.text(anna).await, text, "died after {last:?}, {words}");
         }

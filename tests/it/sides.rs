@@ -1,11 +1,15 @@
 //! A side that fails, or a user who does, stops nobody else.
 
+use std::time::Duration;
+
 use jiff::SignedDuration;
 use serde_json::json;
 
-use crate::world::World;
+use crate::world::{Person, World};
 
 const ON_THE_PHONE: &str = "On the phone (MS Teams)";
+/// Less than the ten seconds after which the gateway gives up a push.
+const WITHIN: Duration = Duration::from_secs(9);
 
 #[tokio::test]
 async fn xphone_is_away_for_ten_minutes() {
@@ -91,6 +95,39 @@ async fn graph_cannot_be_read_and_notifications_alone_do() {
         world.settle().await;
         world.confirm().await;
         assert_eq!(world.text(anna).await, text);
+    }
+}
+
+#[tokio::test]
+async fn a_user_whose_pushes_hang_holds_up_nobody_else() {
+    let (world, [anna, ben, cleo]) = World::with_people(["anna", "ben", "cleo"]).await;
+    world.xphone_faults(json!({"hang": {"user": anna.xphone, "seconds": 3600}})).await;
+    world.teams_of_many(&[anna, ben], "Busy/InACall").await;
+    world.intake().await;
+    world.reconcile().await;
+    let others = async {
+        appears(&world, ben).await;
+        // Decided while Anna's push is under way.
+        world.teams(cleo, "Busy/InACall").await;
+        world.intake().await;
+        world.reconcile().await;
+        appears(&world, cleo).await;
+    };
+    tokio::select! {
+        shown = tokio::time::timeout(WITHIN, others) => shown.expect("Anna's push holds up the others'"),
+        () = world.dispatch() => panic!("everything ended, Anna's push too, before the others showed"),
+    }
+    assert_eq!(world.text(anna).await, "Available");
+    world.xphone_faults(json!({})).await;
+    world.advance(SignedDuration::from_secs(61));
+    world.dispatch().await;
+    assert_eq!(world.text(anna).await, ON_THE_PHONE);
+}
+
+/// Waits until XPhone shows the person on the phone.
+async fn appears(world: &World, person: Person) {
+    while world.text(person).await != ON_THE_PHONE {
+        tokio::task::yield_now().await;
     }
 }
 

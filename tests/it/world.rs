@@ -35,6 +35,7 @@ const PASSES_MAX: usize = 200;
 const DELIVERED_WITHIN: Duration = Duration::from_secs(30);
 
 struct Cluster {
+    runtime: &'static tokio::runtime::Runtime,
     server: ScratchServer,
     template: ScratchDatabase,
     /// Postgres copies a template for one at a time.
@@ -45,7 +46,7 @@ struct Cluster {
 static CLUSTER: LazyLock<Cluster> = LazyLock::new(|| {
     let ready = std::thread::spawn(|| {
         // The runtime must outlive every test: it holds the server's pipe.
-        let runtime = Box::leak(Box::new(tokio::runtime::Runtime::new().unwrap()));
+        let runtime: &'static tokio::runtime::Runtime = Box::leak(Box::new(tokio::runtime::Runtime::new().unwrap()));
         runtime.block_on(async {
             let sources = Sources::new(None, environment());
             let path = std::env::var_os("PATH").unwrap_or_default();
@@ -55,7 +56,7 @@ static CLUSTER: LazyLock<Cluster> = LazyLock::new(|| {
             let store = Store::connect(&template.url(), 2, config.secrets).await.unwrap();
             store.migrate().await.unwrap();
             store.close().await;
-            Cluster { server, template, turn: Mutex::new(()) }
+            Cluster { runtime, server, template, turn: Mutex::new(()) }
         })
     });
     ready.join().unwrap()
@@ -476,6 +477,16 @@ pub async fn scratch_database(migrated: bool) -> ScratchDatabase {
     let cluster = &*CLUSTER;
     let _turn = cluster.turn.lock().await;
     cluster.server.create(migrated.then_some(&cluster.template)).await.unwrap()
+}
+
+impl Drop for World {
+    /// A server of our own takes its databases with it; on any other they are removed.
+    fn drop(&mut self) {
+        if !CLUSTER.server.is_own() {
+            let database = self.database.clone();
+            _ = std::thread::spawn(move || CLUSTER.runtime.block_on(database.remove())).join();
+        }
+    }
 }
 
 async fn wire(config: &Config, database: &ScratchDatabase, clock: &Clock) -> App {

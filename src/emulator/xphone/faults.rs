@@ -1,5 +1,7 @@
 //! What the server was told to get wrong.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::endpoint::Endpoint;
@@ -17,6 +19,19 @@ pub struct Faults {
     pub silent_events: bool,
     /// So many changes are applied, and the connection is cut instead of answering.
     pub applied_but_answer_lost: u32,
+    /// Writes of appointments that are slow.
+    pub hang: Option<Hang>,
+}
+
+/// Writes that are applied and answered late.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hang {
+    /// Only this user's; `None`: everybody's.
+    #[serde(default)]
+    pub user: Option<Guid>,
+    /// How late, in real seconds whatever the server's clock does.
+    pub seconds: u64,
 }
 
 /// A refusal in place of the real answer.
@@ -55,6 +70,12 @@ impl Faults {
         let Some(deny) = self.deny.iter_mut().find(|deny| strikes(deny)) else { return Verdict::Answer };
         deny.times = deny.times.map(|times| times - 1);
         Verdict::Refuse { status: deny.status, retry_after_seconds: deny.retry_after_seconds }
+    }
+
+    /// How late a write of this user's appointments is applied and answered.
+    pub fn hangs(&self, user: Option<Guid>) -> Option<Duration> {
+        let hang = self.hang.as_ref().filter(|hang| hang.user.is_none_or(|aimed_at| Some(aimed_at) == user))?;
+        Some(Duration::from_secs(hang.seconds))
     }
 
     /// Whether the answer to a change just applied gets lost.

@@ -59,7 +59,12 @@ pub async fn pass(
     let user = call.user.as_deref().and_then(Guid::parse);
     let verdict = server.look(|state, _| state.faults.judge(call.endpoint, user));
     let response = match verdict {
-        Verdict::Answer => next.run(request).await,
+        Verdict::Answer => {
+            if !hang(&server, &call, user).await {
+                return cut(&server, call, &line);
+            }
+            next.run(request).await
+        }
         Verdict::Refuse { status, retry_after_seconds } => refuse(status, retry_after_seconds),
         Verdict::Cut => return cut(&server, call, &line),
     };
@@ -69,6 +74,15 @@ pub async fn pass(
     }
     call.note(&server, Some(response.status().as_u16()));
     response
+}
+
+/// Holds a write up where the faults say so; `false`: the server stopped meanwhile.
+async fn hang(server: &Server, call: &Call, user: Option<Guid>) -> bool {
+    if call.endpoint != Endpoint::Appointments || !call.changes_something() {
+        return true;
+    }
+    let Some(how_long) = server.look(|state, _| state.faults.hangs(user)) else { return true };
+    server.stop.run_until_cancelled(tokio::time::sleep(how_long)).await.is_some()
 }
 
 fn cut(server: &Server, call: Call, line: &Line) -> Response {

@@ -83,31 +83,7 @@ impl fmt::Display for Waiting {
     }
 }
 
-/// What the caller can do about an error.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NextStep {
-    /// Ask again after this time.
-    Wait(Duration),
-    /// Ask again, ever more slowly.
-    Retry,
-    /// This very request will not succeed; others may.
-    GiveUp,
-    /// Nothing of the kind will succeed until somebody acts.
-    TellOperator,
-}
-
 impl Error {
-    /// What the caller can do about it.
-    #[must_use]
-    pub fn next_step(&self) -> NextStep {
-        match self {
-            Self::Wait { retry_after, .. } | Self::Token(token::Error::Throttled { retry_after }) => NextStep::Wait(*retry_after),
-            Self::Retry { .. } | Self::Unclear { .. } | Self::Token(token::Error::Unreachable { .. }) => NextStep::Retry,
-            Self::Refused { status: 403, .. } | Self::TokenRefused | Self::Token(_) => NextStep::TellOperator,
-            Self::Refused { .. } | Self::TooMany { .. } | Self::StrangeLink => NextStep::GiveUp,
-        }
-    }
-
     /// The status with which Graph refused, such as 404 and 409; `None` for every other error.
     #[must_use]
     pub fn refused_with(&self) -> Option<u16> {

@@ -16,7 +16,7 @@ use url::Url;
 
 use budget::Budget;
 
-pub use error::{Error, NextStep, Waiting};
+pub use error::{Error, Waiting};
 pub use presences::{Bisected, PRESENCES_MAX, PresenceRead};
 pub use subscriptions::{EncryptionCertificate, NewSubscription, Subscription, presences_resource};
 pub use users::{GraphUser, NextLink, UsersPage};

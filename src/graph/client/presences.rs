@@ -2,6 +2,7 @@
 
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::{Bearer, Client, Endpoint, Error};
@@ -25,8 +26,6 @@ pub struct PresenceRead {
     pub activity: String,
     /// Sorts the states of one user; not in every cloud.
     pub sequence_number: Option<String>,
-    /// Whether an out-of-office message is set; not in every cloud.
-    pub is_out_of_office: Option<bool>,
 }
 
 /// What could be read although some ids were refused.
@@ -49,7 +48,8 @@ struct Ids<'a> {
 
 #[derive(Deserialize)]
 struct Presences {
-    value: Vec<WirePresence>,
+    /// Read one by one: an odd one must not cost the others.
+    value: Vec<Box<RawValue>>,
 }
 
 #[derive(Deserialize)]
@@ -59,17 +59,11 @@ struct WirePresence {
     availability: String,
     activity: String,
     sequence_number: Option<String>,
-    out_of_office_settings: Option<OutOfOffice>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct OutOfOffice {
-    is_out_of_office: Option<bool>,
 }
 
 impl Client {
-    /// Reads the presences of up to [`PRESENCES_MAX`] users in one request. Users that Graph does not know may be missing.
+    /// Reads the presences of up to [`PRESENCES_MAX`] users in one request. Users that Graph does not know may be missing,
+    /// and those of whom it tells something odd are.
     ///
     /// # Errors
     /// See [`Error`]. One bad id lets Graph refuse all with 400: then [`Self::presences_bisecting`] finds it.
@@ -83,7 +77,7 @@ impl Client {
         let ids: Vec<Uuid> = users.iter().map(|user| user.0).collect();
         let request = self.request(Method::POST, "communications/getPresencesByUserId").json(&Ids { ids: &ids });
         let answer: Presences = self.ask(Endpoint::Presences, Bearer::App, request).await?;
-        Ok(answer.value.into_iter().map(PresenceRead::from).collect())
+        Ok(answer.readable())
     }
 
     /// Like [`Self::presences`], and when Graph refuses the lot, halves it until the bad ids stand alone.
@@ -125,6 +119,23 @@ impl Client {
     }
 }
 
+impl Presences {
+    fn readable(self) -> Vec<PresenceRead> {
+        let all = self.value.len();
+        let read = |entry: Box<RawValue>| serde_json::from_str::<WirePresence>(entry.get()).ok();
+        let presences: Vec<PresenceRead> = self.value.into_iter().filter_map(read).map(PresenceRead::from).collect();
+        let passed_over = all - presences.len();
+        if passed_over > 0 {
+            tracing::warn!(
+                presences = all,
+                passed_over,
+                "Graph's answer has presences that cannot be read; they are passed over"
+            );
+        }
+        presences
+    }
+}
+
 impl From<WirePresence> for PresenceRead {
     fn from(presence: WirePresence) -> Self {
         Self {
@@ -132,7 +143,6 @@ impl From<WirePresence> for PresenceRead {
             availability: presence.availability,
             activity: presence.activity,
             sequence_number: presence.sequence_number,
-            is_out_of_office: presence.out_of_office_settings.and_then(|settings| settings.is_out_of_office),
         }
     }
 }

@@ -56,8 +56,6 @@ pub struct Subscription {
     pub resource: Option<String>,
     /// The app it belongs to.
     pub application_id: Option<String>,
-    /// The account it belongs to.
-    pub creator_id: Option<String>,
     /// Where its notifications go.
     pub notification_url: Option<String>,
     /// Which certificate Graph encrypts for.

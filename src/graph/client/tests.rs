@@ -107,34 +107,43 @@ fn users(count: u128) -> Vec<TeamsUserId> {
     (1..=count).map(|number| TeamsUserId(Uuid::from_u128(number))).collect()
 }
 
+fn sort(error: &Error) -> String {
+    match error {
+        Error::Wait { retry_after, .. } => format!("wait {}", retry_after.as_secs()),
+        Error::Retry { .. } => "retry".to_owned(),
+        Error::Refused { status, .. } => format!("refused {status}"),
+        Error::TokenRefused => "token refused".to_owned(),
+        other => other.to_string(),
+    }
+}
+
 #[tokio::test]
 async fn answers_are_sorted_by_what_the_caller_can_do() {
-    use NextStep::{GiveUp, Retry, TellOperator, Wait};
-    let seconds = |seconds| Wait(Duration::from_secs(seconds));
+    let wait = |seconds| format!("wait {seconds}");
     let table = [
-        (429, Some("7"), seconds(7)),
-        (429, None, seconds(30)),
-        (503, Some("Sun, 22 Nov 2026 12:00:40 GMT"), seconds(40)),
-        (503, None, Retry),
-        (504, Some("3"), seconds(3)),
-        (500, Some("3"), Retry),
-        (502, None, Retry),
-        (408, None, Retry),
-        (400, None, GiveUp),
-        (404, None, GiveUp),
-        (409, None, GiveUp),
-        (410, None, GiveUp),
-        (422, None, GiveUp),
-        (302, None, GiveUp),
-        (401, None, TellOperator),
-        (403, None, TellOperator),
+        (429, Some("7"), wait(7)),
+        (429, None, wait(30)),
+        (503, Some("Sun, 22 Nov 2026 12:00:40 GMT"), wait(40)),
+        (503, None, "retry".to_owned()),
+        (504, Some("3"), wait(3)),
+        (500, Some("3"), "retry".to_owned()),
+        (502, None, "retry".to_owned()),
+        (408, None, "retry".to_owned()),
+        (400, None, "refused 400".to_owned()),
+        (404, None, "refused 404".to_owned()),
+        (409, None, "refused 409".to_owned()),
+        (410, None, "refused 410".to_owned()),
+        (422, None, "refused 422".to_owned()),
+        (302, None, "refused 302".to_owned()),
+        (401, None, "token refused".to_owned()),
+        (403, None, "refused 403".to_owned()),
     ];
     for (status, retry_after, expected) in table {
         let world = World::new().await;
         world.will_answer(status, retry_after, json!({"error": {"code": "Code", "message": "Words"}}));
         world.will_answer(status, retry_after, json!({}));
         let error = world.client.presences(&users(1)).await.unwrap_err();
-        assert_eq!(error.next_step(), expected, "{status} {retry_after:?}");
+        assert_eq!(sort(&error), expected, "{status} {retry_after:?}");
     }
 }
 
@@ -145,7 +154,7 @@ async fn a_throttled_kind_of_request_fails_fast_until_its_time_and_others_go_on(
     world.client.presences(&users(1)).await.unwrap_err();
     world.clock.advance(SignedDuration::from_secs(5));
     let error = world.client.presences(&users(1)).await.unwrap_err();
-    assert_eq!(error.next_step(), NextStep::Wait(Duration::from_secs(15)));
+    assert_eq!(sort(&error), "wait 15");
     world.will_answer(200, None, json!({"value": []}));
     world.client.users_page(None).await.unwrap();
     world.clock.advance(SignedDuration::from_secs(15));
@@ -225,6 +234,19 @@ async fn bad_ids_are_found_and_the_rest_is_read() {
 }
 
 #[tokio::test]
+async fn a_presence_that_cannot_be_read_costs_no_other() {
+    let world = World::new().await;
+    let all = users(4);
+    let odd = json!({"id": all[0].0, "availability": null, "activity": "Away"});
+    let good = json!({"id": all[1].0, "availability": "Away", "activity": "Away", "sequenceNumber": null});
+    world.will_answer(200, None, json!({"value": [odd, good, 7, {"id": "nobody"}]}));
+    let found = world.client.presences(&all).await.unwrap();
+    assert_eq!(found.iter().map(|presence| presence.user).collect::<Vec<_>>(), [all[1]]);
+    world.will_answer(200, None, json!({"value": null}));
+    assert!(matches!(world.client.presences(&all).await.unwrap_err(), Error::Unclear { .. }));
+}
+
+#[tokio::test]
 async fn when_everything_is_refused_the_ids_are_not_blamed() {
     let world = World::new().await;
     let all = users(650);
@@ -245,7 +267,7 @@ async fn the_search_for_bad_ids_keeps_what_was_read_when_it_is_throttled() {
     let found = world.client.presences_bisecting(&all).await;
     assert_eq!(found.presences.len(), 1);
     assert_eq!(found.unread, all[2..]);
-    assert_eq!(found.stopped_by.unwrap().next_step(), NextStep::Wait(Duration::from_secs(9)));
+    assert_eq!(sort(&found.stopped_by.unwrap()), "wait 9");
 }
 
 #[tokio::test]
@@ -322,6 +344,6 @@ async fn a_broken_connection_is_worth_another_try() {
     let identity_is_known = client.presences(&users(1)).await.is_ok();
     drop(server);
     let error = client.presences(&users(1)).await.unwrap_err();
-    assert!(identity_is_known && error.next_step() == NextStep::Retry, "{error}");
+    assert!(identity_is_known && matches!(error, Error::Retry { .. }), "{error}");
     assert_eq!(seen.lock().unwrap().last().unwrap(), "presences unreachable");
 }

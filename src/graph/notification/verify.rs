@@ -58,17 +58,6 @@ impl LifecycleEvent {
             _ => Self::Other,
         }
     }
-
-    /// For metrics and logs.
-    #[must_use]
-    pub fn label(&self) -> &'static str {
-        match self {
-            Self::ReauthorizationRequired => "reauthorization_required",
-            Self::SubscriptionRemoved => "subscription_removed",
-            Self::Missed => "missed",
-            Self::Other => "other",
-        }
-    }
 }
 
 impl Received<'_> {

@@ -1,5 +1,7 @@
 //! Accounts that sign in: by device code once, by refresh token ever after.
 
+use std::fmt;
+
 use jiff::{SignedDuration, Timestamp};
 use oauth2::{RefreshToken, Scope, StandardDeviceAuthorizationResponse, TokenResponse};
 use secrecy::{ExposeSecret, SecretString};
@@ -25,7 +27,7 @@ pub struct Delegated {
 }
 
 /// What a person must do to sign in: open the address, type the code.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct DeviceCode {
     /// Where to type the code.
     pub verification_uri: String,
@@ -36,6 +38,16 @@ pub struct DeviceCode {
     answer: StandardDeviceAuthorizationResponse,
 }
 
+/// Without the code: whoever has it can sign in as the gateway's account.
+impl fmt::Debug for DeviceCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DeviceCode")
+            .field("verification_uri", &self.verification_uri)
+            .field("expires_at", &self.expires_at)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Who signed in, and what keeps the account signed in.
 #[derive(Debug)]
 pub struct Enrolled {
@@ -43,12 +55,8 @@ pub struct Enrolled {
     pub user_principal_name: String,
     /// The account's object id.
     pub object_id: TeamsUserId,
-    /// The account's tenant: the one of the settings.
-    pub tenant_id: Uuid,
     /// To be stored encrypted.
     pub refresh_token: SecretString,
-    /// Good right now.
-    pub access: AccessToken,
 }
 
 /// A fresh access token, and the refresh token to store in place of the one used, if there is a new one.
@@ -114,7 +122,7 @@ impl Delegated {
             .set_time_fn(move || std::time::SystemTime::from(clock.now()).into());
         let answer =
             request.request_async(&sender, tokio::time::sleep, None).await.map_err(|error| oauth::sort(error, Whose::Account))?;
-        self.enrolled(&answer, self.clock.now())
+        self.enrolled(&answer)
     }
 
     /// Exchanges a refresh token for an access token.
@@ -130,7 +138,7 @@ impl Delegated {
         Ok(Refreshed { access: oauth::access_token(&answer, asked_at), refresh_token: next_refresh_token(&answer) })
     }
 
-    fn enrolled(&self, answer: &Answer, asked_at: Timestamp) -> Result<Enrolled, Error> {
+    fn enrolled(&self, answer: &Answer) -> Result<Enrolled, Error> {
         let unclear = |what: &str| Error::Unreachable { reason: format!("the sign-in's answer has no {what}") };
         let id_token = answer.extra_fields().id_token.as_deref().ok_or_else(|| unclear("id token"))?;
         // It came from the token endpoint over TLS just now, so its signature adds nothing (OpenID Connect Core, 3.1.3.7).
@@ -145,9 +153,7 @@ impl Delegated {
         Ok(Enrolled {
             user_principal_name: claims.preferred_username.or(claims.upn).ok_or_else(|| unclear("user name"))?,
             object_id: TeamsUserId(claims.oid),
-            tenant_id: claims.tid,
             refresh_token: next_refresh_token(answer).ok_or_else(|| unclear("refresh token"))?,
-            access: oauth::access_token(answer, asked_at),
         })
     }
 }

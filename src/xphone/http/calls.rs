@@ -2,6 +2,8 @@
 
 use reqwest::{Method, StatusCode};
 
+use super::gate::Kind;
+use super::readable::Readable;
 use super::transport::{Concerns, Question, contract, drain, parsed};
 use super::{XPhone, wire};
 use crate::domain::ids::UserGuid;
@@ -49,7 +51,8 @@ impl XPhone {
         Ok(locations.into_iter().map(Into::into).collect())
     }
 
-    /// Up to `limit` users (1 to 1000; other numbers are brought within) after the one given, or from the first.
+    /// Up to `limit` users (1 to 1000; other numbers are brought within) after the one given, or from the first. Users that
+    /// cannot be read are passed over.
     ///
     /// # Errors
     /// As all calls fail; never about one user.
@@ -83,7 +86,7 @@ impl XPhone {
         Err(contract("users", "pages that do not end"))
     }
 
-    /// Everybody's presence, and the event sequence it stands at.
+    /// Everybody's presence, and the event sequence it stands at. Entries that cannot be read are passed over.
     ///
     /// # Errors
     /// As all calls fail; never about one user.
@@ -92,14 +95,14 @@ impl XPhone {
         Ok(snapshot.into())
     }
 
-    /// Every user's appointments of this origin.
+    /// Every user's appointments of this origin. Those that cannot be read are passed over.
     ///
     /// # Errors
     /// As all calls fail; never about one user.
     pub async fn appointments(&self, origin: &str) -> Result<Vec<ListedAppointment>, Error> {
         const CALL: &str = "appointments";
-        let listed: Vec<wire::ListedAppointment> = self.get(CALL, &["appointments"], &[("origin", origin)]).await?;
-        listed.into_iter().map(|listed| listed.try_into().map_err(|reason: &str| contract(CALL, reason))).collect()
+        let listed: Readable<wire::ListedAppointment> = self.get(CALL, &["appointments"], &[("origin", origin)]).await?;
+        Ok(listed.into_values(CALL))
     }
 
     /// Sets a user's appointment under this key, in place of what was there; may be repeated.
@@ -139,6 +142,6 @@ impl XPhone {
         body: Option<Vec<u8>>,
     ) -> Question {
         let url = self.transport.url(&["users", &user.to_string(), "appointments", key]);
-        Question { call, method, url, body, concerns: Concerns::OneUser }
+        Question { call, method, url, body, concerns: Concerns::OneUser, kind: Kind::AppointmentWrites }
     }
 }

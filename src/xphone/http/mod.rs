@@ -2,6 +2,8 @@
 
 mod calls;
 mod events;
+mod gate;
+mod readable;
 mod session;
 mod sse;
 mod transport;
@@ -16,6 +18,7 @@ use std::time::Duration;
 use reqwest::{Method, Response, StatusCode, Url};
 use serde::de::DeserializeOwned;
 
+use self::gate::Kind;
 use self::session::Session;
 use self::transport::{Concerns, Patience, Question, Transport};
 use crate::clock::Clock;
@@ -59,11 +62,13 @@ impl XPhone {
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
-        Question { call, method: Method::GET, url, body: None, concerns: Concerns::Everybody }
+        Question { call, method: Method::GET, url, body: None, concerns: Concerns::Everybody, kind: Kind::Reading }
     }
 
     /// Asks with our token. A token that the server calls outdated is renewed, and the question repeated, once.
     async fn answer(&self, question: &Question, within: Option<Duration>) -> Result<Response, Error> {
+        // Not even for a token, if the question may not be asked.
+        self.transport.may_ask(question)?;
         let token = self.session.token(None).await?;
         let response = self.transport.ask(question, Some(&token.secret), within).await?;
         if response.status() != StatusCode::UNAUTHORIZED {

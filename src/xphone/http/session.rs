@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::Mutex;
 
+use super::gate::Kind;
 use super::transport::{Concerns, Question, Transport, contract, json};
 use super::wire;
 use crate::clock::Clock;
@@ -154,7 +155,8 @@ impl Session {
     ) -> Result<Option<T>, Error> {
         let url = self.transport.url(path);
         let body = serde_json::to_vec(body).map_err(|_| contract(call, "our own question cannot be written"))?;
-        let question = Question { call, method: Method::POST, url, body: Some(body), concerns: Concerns::Everybody };
+        let (method, concerns, kind) = (Method::POST, Concerns::Everybody, Kind::LogIn);
+        let question = Question { call, method, url, body: Some(body), concerns, kind };
         let response = self.transport.ask(&question, None, Some(self.transport.patience.request)).await?;
         let refused = [StatusCode::BAD_REQUEST, StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN];
         if refused.contains(&response.status()) {

@@ -9,6 +9,7 @@ use reqwest::{Method, Response, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 
+use super::gate::{CLOSED_MAX, Gates, Kind};
 use super::wire;
 use crate::clock::Clock;
 use crate::xphone::Error;
@@ -19,9 +20,8 @@ const ANSWER_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// The longest refusal we read.
 const REFUSAL_BYTES_MAX: usize = 16 * 1024;
 const REASON_CHARACTERS_MAX: usize = 200;
-/// Where the server asks to wait and does not say how long, and the longest it may ask for.
+/// Where the server asks to wait and does not say how long.
 const RETRY_AFTER_MISSING: Duration = Duration::from_secs(5);
-const RETRY_AFTER_MAX: Duration = Duration::from_hours(1);
 
 const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
 
@@ -52,6 +52,8 @@ pub(super) struct Question {
     /// JSON.
     pub body: Option<Vec<u8>>,
     pub concerns: Concerns,
+    /// Which gate it must pass.
+    pub kind: Kind,
 }
 
 /// Whom a refusal would concern.
@@ -69,6 +71,7 @@ pub(super) struct Transport {
     client: reqwest::Client,
     base_url: Url,
     clock: Clock,
+    gates: Arc<Gates>,
     pub patience: Patience,
 }
 
@@ -82,7 +85,7 @@ impl Transport {
             .no_proxy()
             .build()
             .map_err(|source| Error::SetUp { source: Arc::new(source) })?;
-        Ok(Self { client, base_url, clock, patience })
+        Ok(Self { client, base_url, clock, gates: Arc::default(), patience })
     }
 
     /// The server's address with `segments` behind it, each encoded.
@@ -95,6 +98,11 @@ impl Transport {
         url
     }
 
+    /// Fails as long as the server has asked to wait with questions of this kind.
+    pub(super) fn may_ask(&self, question: &Question) -> Result<(), Error> {
+        self.gates.pass(question.kind, self.clock.now()).map_err(|retry_after| Error::Wait { retry_after })
+    }
+
     /// Asks once; any answer is an answer. `within` bounds the whole of it, body included.
     pub(super) async fn ask(
         &self,
@@ -102,6 +110,7 @@ impl Transport {
         token: Option<&SecretString>,
         within: Option<Duration>,
     ) -> Result<Response, Error> {
+        self.may_ask(question)?;
         let mut request = self.client.request(question.method.clone(), question.url.clone());
         if let Some(within) = within {
             request = request.timeout(within);
@@ -124,7 +133,11 @@ impl Transport {
         match status {
             status if status.is_success() => Ok(response),
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
-                Err(Error::Wait { retry_after: self.retry_after(&response) })
+                let stated = self.retry_after(&response);
+                if let Some(stated) = stated {
+                    self.gates.close(question.kind, self.clock.now(), stated);
+                }
+                Err(Error::Wait { retry_after: stated.unwrap_or(RETRY_AFTER_MISSING) })
             }
             status if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT => {
                 Err(broken(question, ServerFailure(status.as_u16())))
@@ -137,17 +150,16 @@ impl Transport {
         }
     }
 
-    /// How long the server asks to wait: seconds, or a date.
-    fn retry_after(&self, response: &Response) -> Duration {
-        let header = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-        let wait = header.and_then(|text| {
-            if let Ok(seconds) = text.trim().parse() {
-                return Some(Duration::from_secs(seconds));
-            }
-            let until = rfc2822::DateTimeParser::new().parse_timestamp(text.trim()).ok()?;
-            Some(until.duration_since(self.clock.now()).try_into().unwrap_or(Duration::ZERO))
-        });
-        wait.unwrap_or(RETRY_AFTER_MISSING).min(RETRY_AFTER_MAX)
+    /// How long the server asks to wait: seconds, or a date; `None`: it does not say.
+    fn retry_after(&self, response: &Response) -> Option<Duration> {
+        let text = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim();
+        let wait = if let Ok(seconds) = text.parse() {
+            Duration::from_secs(seconds)
+        } else {
+            let until = rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
+            until.duration_since(self.clock.now()).try_into().unwrap_or(Duration::ZERO)
+        };
+        Some(wait.min(CLOSED_MAX))
     }
 }
 

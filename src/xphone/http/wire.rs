@@ -5,6 +5,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::readable::Readable;
 use crate::domain::ids::{ConfigurationGroupGuid, LocationGuid, PresenceStateGuid, ProfileGuid, UserGuid};
 use crate::xphone::values;
 
@@ -108,7 +109,7 @@ pub(super) struct ConfigurationGroup {
 
 #[derive(Deserialize)]
 pub(super) struct UsersPage {
-    pub users: Vec<User>,
+    pub users: Readable<User>,
     pub next: Option<Uuid>,
 }
 
@@ -138,7 +139,7 @@ pub(super) struct Profile {
 #[derive(Deserialize)]
 pub(super) struct Snapshot {
     pub sequence: u64,
-    pub entries: Vec<Entry>,
+    pub entries: Readable<Entry>,
 }
 
 #[derive(Deserialize)]
@@ -249,7 +250,7 @@ impl From<Location> for values::Location {
 
 impl From<UsersPage> for values::UsersPage {
     fn from(wire: UsersPage) -> Self {
-        Self { users: wire.users.into_iter().map(Into::into).collect(), next: wire.next.map(UserGuid) }
+        Self { users: wire.users.into_values("users"), next: wire.next.map(UserGuid) }
     }
 }
 
@@ -274,7 +275,7 @@ impl From<User> for values::User {
 
 impl From<Snapshot> for values::Snapshot {
     fn from(wire: Snapshot) -> Self {
-        Self { sequence: wire.sequence, entries: wire.entries.into_iter().map(Into::into).collect() }
+        Self { sequence: wire.sequence, entries: wire.entries.into_values("presence") }
     }
 }
 

@@ -187,10 +187,23 @@ async fn appointments_are_listed_by_origin() {
     assert_eq!(found, [ListedAppointment { user: user(), key: "presence".to_owned(), appointment: appointment() }]);
     assert_eq!(world.last().what, "GET /appointments?origin=MS+Teams+%26+co");
 
-    for bad in [json!({}), json!({"profileGuid": PROFILE, "presenceStateGuid": STATE})] {
-        let bad = listed(bad);
-        let world = open_world(move |_| Reply::Json(200, bad.clone())).await;
-        let error = world.xphone.appointments("MSTeams").await.unwrap_err();
-        assert!(matches!(error, Error::Contract { .. }), "{error:?}");
-    }
+    let (neither, both) = (json!({}), json!({"profileGuid": PROFILE, "presenceStateGuid": STATE}));
+    let good = json!({"profileGuid": PROFILE});
+    let mixed: Vec<Value> = [neither, good, both].into_iter().map(|shows| listed(shows)[0].clone()).collect();
+    let world = open_world(move |_| Reply::Json(200, json!(mixed))).await;
+    assert_eq!(world.xphone.appointments("MSTeams").await.unwrap(), found, "odd ones are passed over");
+}
+
+#[tokio::test]
+async fn an_odd_entry_costs_no_other() {
+    let mut odd = entry();
+    odd["telephoneState"] = Value::Null;
+    let snapshot = json!({"sequence": 41, "entries": [odd, entry(), 7]});
+    let world = open_world(move |_| Reply::Json(200, snapshot.clone())).await;
+    assert_eq!(world.xphone.presence().await.unwrap().entries, [anna()]);
+
+    let page = json!({"users": [person(ANNA), {"guid": "none"}], "next": null});
+    let world = open_world(move |_| Reply::Json(200, page.clone())).await;
+    let users = world.xphone.users().await.unwrap();
+    assert_eq!(users.iter().map(|user| user.guid).collect::<Vec<_>>(), [user()]);
 }

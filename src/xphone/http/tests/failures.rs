@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use serde_json::json;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
@@ -34,6 +35,41 @@ async fn the_server_may_ask_to_wait() {
     check(429, "99999999", 3600).await;
     let (error, _) = put(|_| Reply::Text(503, "")).await;
     assert!(matches!(error, Error::Wait { retry_after } if retry_after == Duration::from_secs(5)), "{error:?}");
+}
+
+#[tokio::test]
+async fn who_asks_to_wait_is_left_alone_with_this_kind_of_question() {
+    let throttled = |asked: &Asked| asked.what.starts_with("PUT") || asked.what == "GET /presence";
+    let world = open_world(move |asked| match asked {
+        asked if throttled(asked) => Reply::With(429, "retry-after", "20".to_owned()),
+        _ => Reply::Json(200, json!([])),
+    })
+    .await;
+    let wait = |error: Error| if let Error::Wait { retry_after } = error { retry_after.as_secs() } else { panic!("{error:?}") };
+    assert_eq!(wait(world.xphone.put_appointment(user(), "presence", &appointment()).await.unwrap_err()), 20);
+    let asked = world.asked().len();
+    world.clock.advance(SignedDuration::from_secs(5));
+    assert_eq!(wait(world.xphone.delete_appointment(user(), "presence").await.unwrap_err()), 15);
+    assert_eq!(world.asked().len(), asked, "not asked");
+    world.xphone.locations().await.unwrap();
+
+    assert_eq!(wait(world.xphone.presence().await.unwrap_err()), 20);
+    world.clock.advance(SignedDuration::from_secs(15));
+    assert_eq!(wait(world.xphone.locations().await.unwrap_err()), 5);
+    world.xphone.delete_appointment(user(), "presence").await.unwrap();
+    world.clock.advance(SignedDuration::from_secs(5));
+    world.xphone.locations().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_throttled_log_in_is_left_alone() {
+    let world = super::server::world(|_| Reply::With(503, "retry-after", "60".to_owned())).await;
+    for seconds in [60, 50] {
+        let error = world.xphone.put_appointment(user(), "presence", &appointment()).await.unwrap_err();
+        assert!(matches!(error, Error::Wait { retry_after } if retry_after.as_secs() == seconds), "{error:?}");
+        world.clock.advance(SignedDuration::from_secs(10));
+    }
+    assert_eq!(world.asked().len(), 1);
 }
 
 #[tokio::test]

@@ -31,6 +31,9 @@ const PROBES_MAX: usize = 4;
 /// A claim outlives every attempt: connecting and answering together take 15 s at most.
 const CLAIM: SignedDuration = SignedDuration::from_secs(60);
 const ATTEMPT_MAX: SignedDuration = SignedDuration::from_secs(20);
+/// From so many pushes under way on, those that end within a moment are settled together.
+const BUSY_MIN: usize = 8;
+const GATHERING: Duration = Duration::from_millis(10);
 /// While pushes are under way, what is due is looked for at least this often though nothing woke us.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// A run claims nothing more after this, so that it ends within a soft stop however much there is to do.
@@ -124,7 +127,8 @@ impl Dispatcher {
             if under_way.is_empty() {
                 break;
             }
-            let ended = self.some_end(&mut under_way).await;
+            let busy = under_way.len() >= BUSY_MIN;
+            let ended = self.some_end(&mut under_way, busy).await;
             if let Err(error) = self.close(ended, &lively, &mut failures_in_a_row).await {
                 problem.get_or_insert(error);
             }
@@ -149,12 +153,16 @@ impl Dispatcher {
     }
 
     /// Waits until a push ends, and takes along what else has ended by then; none, where it is time to look for new letters.
-    async fn some_end(&self, under_way: &mut (impl Stream<Item = Ended> + Unpin)) -> Vec<Ended> {
+    async fn some_end(&self, under_way: &mut (impl Stream<Item = Ended> + Unpin), busy: bool) -> Vec<Ended> {
         let mut ended = Vec::new();
         tokio::select! {
             one = under_way.next() => ended.extend(one),
             () = self.activators.dispatcher.woken() => (),
             () = tokio::time::sleep(LOOK_EVERY) => (),
+        }
+        // Where there is much to do, statements about many cost less than many statements.
+        if busy {
+            tokio::time::sleep(GATHERING).await;
         }
         while let Some(Some(one)) = under_way.next().now_or_never() {
             ended.push(one);

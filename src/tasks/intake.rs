@@ -28,6 +28,8 @@ use crate::telemetry::Metrics;
 
 /// Posts taken together: the more, the more notifications are found superseded before they cost a decryption.
 const POSTS_MAX: usize = 2000;
+/// Posts read without letting others run.
+const POSTS_AT_A_STRETCH: usize = 8;
 /// Users whose notifications one thread decrypts in one go.
 const USERS_PER_CHUNK: usize = 16;
 /// Chunks that become facts together: few enough that the first users need not wait for the last.
@@ -146,7 +148,11 @@ impl Intake {
     async fn sort(&self, posts: &[Taken]) -> Result<Sorted, TaskError> {
         let known = expected(&self.store).await?;
         let mut sorted = Sorted::default();
-        for post in posts {
+        for (number, post) in posts.iter().enumerate() {
+            // Reading thousands of posts takes long enough to keep Graph waiting for an answer.
+            if number % POSTS_AT_A_STRETCH == 0 {
+                tokio::task::yield_now().await;
+            }
             let Ok(batch) = notification::parse(&post.body) else {
                 sorted.refused.add(post.received_at, "not_json", None);
                 sorted.done.push(post.id);

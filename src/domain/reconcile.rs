@@ -270,6 +270,11 @@ fn keep(snapshot: &Snapshot, shown: &Shown, limit: Option<Timestamp>) -> Renewal
     if shown.until > snapshot.now + expiry::APPOINTMENT_AHEAD_MAX {
         return Renewal::MoveOn(end(snapshot, limit));
     }
+    let half_time = shown.until - expiry::APPOINTMENT_LIFE / 2;
+    if snapshot.now >= half_time && snapshot.xphone.is_some_and(|entry| !entry.ours) {
+        // A status picked by hand hides it; set again it would come on top, and nobody's choice is fought for the sake of an end.
+        return Renewal::LookAgain(shown.until.min(snapshot.now + expiry::RENEWAL_RETRY));
+    }
     let confirmed = snapshot.teams.filter(|teams| teams.source == Source::Read && teams.native.is_some());
     expiry::renewal(snapshot.now, shown.until, confirmed.map(|teams| teams.observed_at.min(snapshot.now)), limit)
 }

@@ -41,6 +41,10 @@ impl Story {
         self.facts.remembered = decision.remembered;
         self.facts.appointment = decision.appointment.clone();
         self.revisit_at = decision.revisit_at;
+        // XPhone is seen to show what we set, until the story says otherwise.
+        if let Some(entry) = &mut self.facts.xphone {
+            entry.ours = matches!(self.facts.appointment, Slot::Shown(_));
+        }
         decision
     }
 
@@ -249,6 +253,19 @@ fn a_read_older_than_now_buys_only_what_is_left_of_it() {
     let life = anna.ends_in().unwrap();
     anna.wait_with(7 * HOUR, |facts| facts.teams = Some(read(Some(Call), morning() + minutes(100))));
     assert_eq!(anna.ends_in(), Some(life + 100 - 7 * HOUR));
+}
+
+#[test]
+fn what_a_hand_picked_status_hides_is_not_brought_on_top_for_the_sake_of_its_end() {
+    let mut anna = Story::new();
+    assert_eq!(anna.teams(Call), (Told::Phone, SHOWN_CALL));
+    let hidden = |facts: &mut Snapshot| {
+        facts.teams = facts.teams.map(|teams| TeamsObservation { observed_at: facts.now, source: Source::Read, ..teams });
+        facts.xphone = Some(FREE);
+    };
+    let told = anna.wait_with(DAY, hidden);
+    assert_eq!(told.iter().map(|(_, told)| told).collect::<Vec<_>>(), [&Told::Clear], "it runs out where it lies");
+    assert_eq!(anna.suppressed(), Some(Suppression::Lapsed));
 }
 
 #[test]

@@ -167,7 +167,7 @@ impl Serving {
     /// SIGTERM; how it ended and what it logged last.
     async fn stop(mut self) -> (Option<i32>, String) {
         let id = self.child.id().unwrap().to_string();
-        assert!(Command::new("kill").args(["-TERM", &id]).status().await.unwrap().success());
+        assert!(Command::new("sh").args(["-c", "kill -TERM \"$0\"", &id]).status().await.unwrap().success());
         let status = tokio::time::timeout(PATIENCE, self.child.wait()).await.expect("it does not stop").unwrap();
         let mut rest = String::new();
         while let Some(line) = self.log.next_line().await.unwrap() {

@@ -9,6 +9,9 @@ pub mod domain;
 /// Time as an argument.
 pub mod clock;
 
+/// Leaves a server alone for as long as it asked.
+mod gate;
+
 /// Every setting, read from a file and the environment, checked once.
 pub mod config;
 

@@ -18,7 +18,6 @@ pub mod notification;
 /// Access tokens: the app's own and those of subscriber accounts.
 pub mod token;
 
-mod gate;
 mod wire;
 
 #[cfg(test)]

@@ -12,17 +12,21 @@ use super::driver::Task;
 use super::{Activators, Progress, TaskError};
 use crate::clock::Clock;
 use crate::domain::directory::{TeamsPerson, XphonePerson, match_people, seat};
+use crate::domain::mapping::StatusKind;
 use crate::graph::client::{Client, GraphUser};
 use crate::store::Store;
 use crate::store::directory::{Directory as Stored, Location, Person, PersonProfile, Status};
 use crate::store::feed::Feed;
-use crate::xphone::values::{PresenceKind, Profile, User};
+use crate::xphone::values::{Profile, User};
 use crate::xphone::{self, XPhone};
 
 const LEASE: &str = "directory";
 const LEASE_LIFE: SignedDuration = SignedDuration::from_secs(120);
 /// 999 people a page: a million, and an end to whatever keeps naming next pages.
 const PAGES_MAX: usize = 1002;
+
+/// A status newer than this gateway.
+const UNKNOWN_STATUS: &str = "unknown";
 
 /// Reads both directories.
 pub struct Directory {
@@ -116,7 +120,9 @@ impl Directory {
 
     async fn statuses(&self) -> Result<Vec<Status>, xphone::Error> {
         let states = self.xphone.presence_states().await?.into_iter();
-        Ok(states.map(|state| Status { guid: state.guid, kind: kind(state.kind).to_owned() }).collect())
+        Ok(states
+            .map(|state| Status { guid: state.guid, kind: state.kind.map_or(UNKNOWN_STATUS, StatusKind::label).to_owned() })
+            .collect())
     }
 }
 
@@ -141,17 +147,4 @@ fn persons(people: Vec<User>, teams: &[TeamsPerson]) -> Vec<Person> {
 
 fn profile(profile: Profile) -> PersonProfile {
     PersonProfile { guid: profile.guid, name: profile.name, status: profile.presence_state, active: profile.active }
-}
-
-fn kind(kind: PresenceKind) -> &'static str {
-    use crate::domain::mapping::StatusKind;
-    match kind {
-        PresenceKind::Available => StatusKind::Available.label(),
-        PresenceKind::BeRightBack => StatusKind::BeRightBack.label(),
-        PresenceKind::Busy => StatusKind::Busy.label(),
-        PresenceKind::DoNotDisturb => StatusKind::DoNotDisturb.label(),
-        PresenceKind::Unavailable => StatusKind::Unavailable.label(),
-        PresenceKind::Offline => StatusKind::Offline.label(),
-        PresenceKind::Unknown => "unknown",
-    }
 }

@@ -14,7 +14,6 @@ use super::driver::Task;
 use super::{Activators, Progress, TaskError};
 use crate::clock::Clock;
 use crate::domain::ids::UserGuid;
-use crate::domain::mapping::Meeting;
 use crate::domain::presence::Presence;
 use crate::domain::reconcile::DO_NOT_DISTURB_SUBJECT;
 use crate::domain::slot::{self, Appointment, Look};
@@ -92,7 +91,7 @@ impl XphoneReader {
         XphoneFact {
             user: entry.user,
             telephone_state: i32::try_from(entry.telephone_state).unwrap_or(TELEPHONE_UNKNOWN),
-            meeting: meeting(entry.meeting),
+            meeting: entry.meeting,
             status: entry.presence_state,
             ours: entry.origin.as_deref() == Some(self.origin.as_str()),
             client_connected: entry.client_connected,
@@ -122,15 +121,6 @@ impl XphoneReader {
             tracing::info!(appointments = adopted, "appointments of an earlier run were found and adopted");
         }
         Ok(())
-    }
-}
-
-fn meeting(meeting: values::Meeting) -> Meeting {
-    match meeting {
-        values::Meeting::None | values::Meeting::Unknown => Meeting::None,
-        values::Meeting::Audio => Meeting::Audio,
-        values::Meeting::Video => Meeting::Video,
-        values::Meeting::ScreenShare => Meeting::ScreenShare,
     }
 }
 

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use crate::domain::ids::{ConfigurationGroupGuid, LocationGuid, PresenceStateGuid, ProfileGuid, UserGuid};
+use crate::domain::mapping::{Meeting, StatusKind};
 
 /// What the server can.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,29 +26,10 @@ pub struct Capabilities {
 pub struct PresenceState {
     /// Its name in all other calls.
     pub guid: PresenceStateGuid,
-    /// Which of the fixed statuses it is.
-    pub kind: PresenceKind,
+    /// Which of the fixed statuses it is; `None`: one newer than this gateway.
+    pub kind: Option<StatusKind>,
     /// What people read.
     pub name: String,
-}
-
-/// The fixed presence statuses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum PresenceKind {
-    /// Green.
-    Available,
-    /// Yellow.
-    BeRightBack,
-    /// Red, hatched.
-    Busy,
-    /// Red with a bar.
-    DoNotDisturb,
-    /// Grey.
-    Unavailable,
-    /// Grey.
-    Offline,
-    /// A status newer than this gateway.
-    Unknown,
 }
 
 /// A location with its configuration groups.
@@ -135,25 +117,10 @@ pub struct Entry {
     pub origin: Option<String>,
     /// The telephone's state as the product's bits; 4 is busy.
     pub telephone_state: u32,
-    /// The XPhone meeting the user is in.
+    /// The XPhone meeting the user is in; one newer than this gateway counts as none.
     pub meeting: Meeting,
     /// Whether a client of the user is connected.
     pub client_connected: bool,
-}
-
-/// An XPhone meeting.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Meeting {
-    /// None.
-    None,
-    /// With sound only.
-    Audio,
-    /// With pictures.
-    Video,
-    /// The screen alone is shared.
-    ScreenShare,
-    /// A kind newer than this gateway.
-    Unknown,
 }
 
 /// A change of one user's presence.

@@ -17,7 +17,8 @@ fn may_name(layer: &str) -> Option<&'static [&'static str]> {
         "config" => &["domain"],
         "telemetry" => &["config", "domain"],
         "store" => &["domain", "config::SealingKeys", "config::KEY_BYTES"],
-        "graph" | "xphone" => &["domain", "clock", "config"],
+        "gate" => &["clock"],
+        "graph" | "xphone" => &["domain", "clock", "config", "gate"],
         "http" => &[
             "domain",
             "store",

@@ -21,11 +21,11 @@ pub use presences::{Bisected, PRESENCES_MAX, PresenceRead};
 pub use subscriptions::{EncryptionCertificate, NewSubscription, Subscription, presences_resource};
 pub use users::{GraphUser, NextLink, UsersPage};
 
-use super::gate::Gate;
 use super::token::{AccessToken, Identity};
 use super::wire;
 use crate::clock::Clock;
 use crate::config::Graph;
+use crate::gate::Gate;
 
 /// How long Graph is left alone when it throttles without saying for how long: its limits count over 30 s.
 const THROTTLED_UNSTATED: Duration = Duration::from_secs(30);

@@ -20,7 +20,7 @@ use super::AccessToken;
 use super::error::{Error, Whose, refusal};
 use crate::clock::Clock;
 use crate::config::Graph;
-use crate::graph::gate::Gate;
+use crate::gate::Gate;
 use crate::graph::wire;
 
 /// What is believed of a token that does not say how long it lives.

@@ -9,9 +9,10 @@ use reqwest::{Method, Response, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 
-use super::gate::{CLOSED_MAX, Gates, Kind};
+use super::gate::{Gates, Kind};
 use super::wire;
 use crate::clock::Clock;
+use crate::gate::CLOSED_MAX;
 use crate::xphone::Error;
 use crate::xphone::error::ServerFailure;
 
@@ -85,7 +86,8 @@ impl Transport {
             .no_proxy()
             .build()
             .map_err(|source| Error::SetUp { source: Arc::new(source) })?;
-        Ok(Self { client, base_url, clock, gates: Arc::default(), patience })
+        let gates = Arc::new(Gates::new(&clock));
+        Ok(Self { client, base_url, clock, gates, patience })
     }
 
     /// The server's address with `segments` behind it, each encoded.
@@ -100,7 +102,7 @@ impl Transport {
 
     /// Fails as long as the server has asked to wait with questions of this kind.
     pub(super) fn may_ask(&self, question: &Question) -> Result<(), Error> {
-        self.gates.pass(question.kind, self.clock.now()).map_err(|retry_after| Error::Wait { retry_after })
+        self.gates.pass(question.kind).map_err(|retry_after| Error::Wait { retry_after })
     }
 
     /// Asks once; any answer is an answer. `within` bounds the whole of it, body included.
@@ -135,7 +137,7 @@ impl Transport {
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
                 let stated = self.retry_after(&response);
                 if let Some(stated) = stated {
-                    self.gates.close(question.kind, self.clock.now(), stated);
+                    self.gates.close(question.kind, stated);
                 }
                 Err(Error::Wait { retry_after: stated.unwrap_or(RETRY_AFTER_MISSING) })
             }

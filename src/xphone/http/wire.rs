@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::readable::Readable;
 use crate::domain::ids::{ConfigurationGroupGuid, LocationGuid, PresenceStateGuid, ProfileGuid, UserGuid};
+use crate::domain::mapping::{self, StatusKind};
 use crate::xphone::values;
 
 #[derive(Serialize)]
@@ -227,13 +228,13 @@ impl From<Capabilities> for values::Capabilities {
 impl From<PresenceState> for values::PresenceState {
     fn from(wire: PresenceState) -> Self {
         let kind = match wire.kind {
-            PresenceKind::Available => values::PresenceKind::Available,
-            PresenceKind::BeRightBack => values::PresenceKind::BeRightBack,
-            PresenceKind::Busy => values::PresenceKind::Busy,
-            PresenceKind::DoNotDisturb => values::PresenceKind::DoNotDisturb,
-            PresenceKind::Unavailable => values::PresenceKind::Unavailable,
-            PresenceKind::Offline => values::PresenceKind::Offline,
-            PresenceKind::Unknown => values::PresenceKind::Unknown,
+            PresenceKind::Available => Some(StatusKind::Available),
+            PresenceKind::BeRightBack => Some(StatusKind::BeRightBack),
+            PresenceKind::Busy => Some(StatusKind::Busy),
+            PresenceKind::DoNotDisturb => Some(StatusKind::DoNotDisturb),
+            PresenceKind::Unavailable => Some(StatusKind::Unavailable),
+            PresenceKind::Offline => Some(StatusKind::Offline),
+            PresenceKind::Unknown => None,
         };
         Self { guid: PresenceStateGuid(wire.guid), kind, name: wire.name }
     }
@@ -282,11 +283,10 @@ impl From<Snapshot> for values::Snapshot {
 impl From<Entry> for values::Entry {
     fn from(wire: Entry) -> Self {
         let meeting = match wire.meeting {
-            Meeting::None => values::Meeting::None,
-            Meeting::Audio => values::Meeting::Audio,
-            Meeting::Video => values::Meeting::Video,
-            Meeting::ScreenShare => values::Meeting::ScreenShare,
-            Meeting::Unknown => values::Meeting::Unknown,
+            Meeting::None | Meeting::Unknown => mapping::Meeting::None,
+            Meeting::Audio => mapping::Meeting::Audio,
+            Meeting::Video => mapping::Meeting::Video,
+            Meeting::ScreenShare => mapping::Meeting::ScreenShare,
         };
         Self {
             user: UserGuid(wire.user_guid),

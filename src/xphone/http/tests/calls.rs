@@ -6,10 +6,9 @@ use uuid::Uuid;
 
 use super::server::{Reply, noon, open_world};
 use crate::domain::ids::{ConfigurationGroupGuid, LocationGuid, PresenceStateGuid, ProfileGuid, UserGuid};
+use crate::domain::mapping::{Meeting, StatusKind};
 use crate::xphone::Error;
-use crate::xphone::values::{
-    Appointment, ConfigurationGroup, Entry, ListedAppointment, Location, Meeting, PresenceKind, Profile, Shows, VisibleFrom,
-};
+use crate::xphone::values::{Appointment, ConfigurationGroup, Entry, ListedAppointment, Location, Profile, Shows, VisibleFrom};
 
 const ANNA: Uuid = Uuid::from_u128(0xA);
 const STATE: Uuid = Uuid::from_u128(0x5);
@@ -79,7 +78,7 @@ async fn unknown_kinds_of_status_are_tolerated() {
     .await;
     let states = world.xphone.presence_states().await.unwrap();
     let kinds: Vec<_> = states.iter().map(|state| state.kind).collect();
-    assert_eq!(kinds, [PresenceKind::DoNotDisturb, PresenceKind::BeRightBack, PresenceKind::Unknown]);
+    assert_eq!(kinds, [Some(StatusKind::DoNotDisturb), Some(StatusKind::BeRightBack), None]);
     assert_eq!(world.last().what, "GET /presenceStates");
 }
 

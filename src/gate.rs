@@ -6,10 +6,11 @@ use std::time::Duration;
 use crate::clock::Clock;
 
 /// A gate never stays closed longer than this, whatever happened to the clock meanwhile.
-const CLOSED_MAX: Duration = Duration::from_hours(1);
+pub(crate) const CLOSED_MAX: Duration = Duration::from_hours(1);
 
 /// Open, or closed until a moment.
-pub(super) struct Gate {
+#[derive(Debug)]
+pub(crate) struct Gate {
     clock: Clock,
     /// Microseconds since 1970.
     open_at: AtomicI64,
@@ -43,10 +44,13 @@ impl Gate {
 
 #[cfg(test)]
 mod tests {
-    use jiff::SignedDuration;
+    use jiff::{SignedDuration, Timestamp};
 
     use super::*;
-    use crate::graph::testing::noon;
+
+    fn noon() -> Timestamp {
+        "2026-11-22T12:00:00Z".parse().unwrap()
+    }
 
     #[test]
     fn a_gate_opens_when_the_longest_pause_is_over() {

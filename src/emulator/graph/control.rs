@@ -111,20 +111,14 @@ async fn faults(State(emulator): State<Arc<Emulator>>) -> Json<Faults> {
     Json(emulator.look(|world| world.faults.clone()))
 }
 
-/// Replaces all faults. Reads stop lagging, and what was held goes out, where the new faults do not hold it.
+/// Replaces all faults. Reads stop lagging and what was held goes out, where the new faults do not hold it; where `lag` is
+/// another than before, everything catches up; the write budget is full again.
 async fn put_faults(State(emulator): State<Arc<Emulator>>, body: Bytes) -> Result<Json<Faults>, Refusal> {
     let faults: Faults = parse(&body)?;
     if let Some(deny) = faults.deny.iter().find(|deny| !(400..600).contains(&deny.status)) {
         return Err(Refusal::bad_request(format!("{} is no status to refuse with.", deny.status)));
     }
-    let released = emulator.look(|world| {
-        let before = std::mem::replace(&mut world.faults, faults.clone());
-        if !faults.presence_lag {
-            world.users.values_mut().for_each(super::state::User::catch_up);
-        }
-        let keeps = faults.notifications.hold || faults.notifications.delay > 0;
-        if keeps { Vec::new() } else { world.mail.release(before.notifications.reverse || faults.notifications.reverse) }
-    });
+    let released = emulator.change(|world, now| world.replace_faults(faults.clone(), now));
     emulator.send_in_order(released);
     Ok(Json(faults))
 }
@@ -223,7 +217,7 @@ fn no_subscription() -> Refusal {
 
 async fn pending(State(emulator): State<Arc<Emulator>>) -> Json<Value> {
     emulator.catch_up_with_time();
-    emulator.look(|world| Json(json!({ "pending": world.mail.pending, "held": world.mail.held() })))
+    emulator.look(|world| Json(json!({ "pending": world.mail.pending, "held": world.mail.held(), "late": world.late.len() })))
 }
 
 async fn release(State(emulator): State<Arc<Emulator>>) -> Json<Value> {

@@ -21,14 +21,15 @@ use super::state::{Emulator, User, World};
 /// `GET /control/users`
 pub async fn list(State(emulator): State<Arc<Emulator>>) -> Json<Value> {
     emulator.catch_up_with_time();
-    emulator.look(|world| Json(world.users.values().map(described).collect()))
+    let now = emulator.now();
+    emulator.look(|world| Json(world.users.values().map(|user| described(user, now)).collect()))
 }
 
 /// `GET /control/users/{id}`
 pub async fn show(State(emulator): State<Arc<Emulator>>, Path(id): Path<Uuid>) -> Result<Json<Value>, Refusal> {
     emulator.change(|world, now| {
         world.settle(id, now);
-        world.users.get(&id).map(|user| Json(described(user))).ok_or_else(no_user)
+        world.users.get(&id).map(|user| Json(described(user, now))).ok_or_else(no_user)
     })
 }
 
@@ -42,11 +43,12 @@ pub async fn put(State(emulator): State<Arc<Emulator>>, Path(id): Path<Uuid>, bo
     properties.entry("mail").or_insert(Value::Null);
     properties.entry("accountEnabled").or_insert(Value::Bool(true));
     properties.insert("id".to_owned(), Value::from(id.to_string()));
+    let now = emulator.now();
     emulator.look(|world| {
         let change = world.next_change();
         let user = world.users.entry(id).or_insert_with(|| User::new(Map::new(), change));
         user.properties = properties;
-        Ok(Json(described(user)))
+        Ok(Json(described(user, now)))
     })
 }
 
@@ -68,7 +70,7 @@ pub async fn put_teams(State(emulator): State<Arc<Emulator>>, Path(id): Path<Uui
     let said: Said = parse(&body)?;
     emulator.change(|world, now| {
         say(world, id, said, now)?;
-        world.users.get(&id).map(|user| Json(described(user))).ok_or_else(no_user)
+        world.users.get(&id).map(|user| Json(described(user, now))).ok_or_else(no_user)
     })
 }
 
@@ -84,13 +86,12 @@ pub async fn put_teams_of_many(State(emulator): State<Arc<Emulator>>, body: Byte
 }
 
 fn say(world: &mut World, id: Uuid, said: Said, now: Timestamp) -> Result<(), Refusal> {
-    let change = world.next_change();
-    let user = world.users.get_mut(&id).ok_or_else(no_user)?;
-    let signed_in = !said.pair.is("Offline", "Offline");
-    user.sources.client = signed_in.then_some(ClientSession { pair: said.pair, change });
-    user.out_of_office = said.out_of_office;
-    world.settle(id, now);
-    Ok(())
+    let say = |user: &mut User, change: u64| {
+        let signed_in = !said.pair.is("Offline", "Offline");
+        user.sources.client = signed_in.then_some(ClientSession { pair: said.pair, change });
+        user.out_of_office = said.out_of_office;
+    };
+    world.alter(id, now, say).ok_or_else(no_user)
 }
 
 #[derive(Deserialize)]
@@ -115,30 +116,28 @@ pub async fn put_preferred(
         }
     };
     emulator.change(|world, now| {
-        let user = world.users.get_mut(&id).ok_or_else(no_user)?;
-        user.sources.preferred = Some(Preferred { pair, expires_at: now.saturating_add(lifetime).unwrap_or(now) });
-        world.settle(id, now);
-        world.users.get(&id).map(|user| Json(described(user))).ok_or_else(no_user)
+        let preferred = Preferred { pair, expires_at: now.saturating_add(lifetime).unwrap_or(now) };
+        world.alter(id, now, |user, _| user.sources.preferred = Some(preferred)).ok_or_else(no_user)?;
+        world.users.get(&id).map(|user| Json(described(user, now))).ok_or_else(no_user)
     })
 }
 
 /// `DELETE /control/users/{id}/preferred`
 pub async fn remove_preferred(State(emulator): State<Arc<Emulator>>, Path(id): Path<Uuid>) -> Result<StatusCode, Refusal> {
     emulator.change(|world, now| {
-        world.users.get_mut(&id).ok_or_else(no_user)?.sources.preferred = None;
-        world.settle(id, now);
+        world.alter(id, now, |user, _| user.sources.preferred = None).ok_or_else(no_user)?;
         Ok(StatusCode::NO_CONTENT)
     })
 }
 
-fn described(user: &User) -> Value {
-    let shown = user.shown();
+fn described(user: &User, now: Timestamp) -> Value {
+    let shown = user.shown.current();
     json!({
         "user": user.properties,
         "availability": shown.pair.availability,
         "activity": shown.pair.activity,
         "sequenceNumber": shown.sequence_number,
-        "reads": user.read().pair,
+        "reads": user.shown.read(now).pair,
         "outOfOfficeMessage": user.out_of_office,
         "sessions": { "teams": user.sources.client, "app": user.sources.app },
         "preferred": user.sources.preferred,

@@ -1,8 +1,10 @@
 //! Carries notifications to their addresses: in the background, in batches, again and again until they are accepted.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
@@ -20,6 +22,9 @@ const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 /// Past this age, on the emulated clock, a notification is given up.
 const GIVE_UP_AFTER: SignedDuration = SignedDuration::from_hours(4);
+
+/// Requests that are sent at the same time, each with what travels in it.
+type Wave = Vec<Vec<Parcel>>;
 
 /// Where a notification goes, and what it tells about its subscription.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,16 +124,33 @@ impl Mail {
         released
     }
 
-    fn batches(&mut self) -> Vec<Vec<Parcel>> {
-        let mut batches: Vec<Vec<Parcel>> = Vec::new();
+    /// What is posted, in waves: a user's second change is not in the wave of the first, so that it cannot overtake it.
+    fn waves(&mut self) -> Vec<Wave> {
+        let mut waves: Vec<Wave> = Vec::new();
+        let mut turns: HashMap<(Uuid, Uuid), usize> = HashMap::new();
         for parcel in self.posted.drain(..) {
-            let fits = |batch: &&mut Vec<Parcel>| batch.len() < MAX_BATCH && batch[0].travels_with(&parcel);
-            match batches.iter_mut().rev().find(fits) {
-                Some(batch) => batch.push(parcel),
-                None => batches.push(vec![parcel]),
+            let turn = match parcel.notice {
+                Notice::Change { user, .. } => {
+                    let next = turns.entry((parcel.address.subscription, user)).or_default();
+                    *next += 1;
+                    *next - 1
+                }
+                Notice::Lifecycle { .. } => 0,
+            };
+            if waves.len() <= turn {
+                waves.push(Wave::new());
             }
+            load(&mut waves[turn], parcel);
         }
-        batches
+        waves
+    }
+}
+
+fn load(wave: &mut Wave, parcel: Parcel) {
+    let fits = |batch: &&mut Vec<Parcel>| batch.len() < MAX_BATCH && batch[0].travels_with(&parcel);
+    match wave.iter_mut().rev().find(fits) {
+        Some(batch) => batch.push(parcel),
+        None => wave.push(vec![parcel]),
     }
 }
 
@@ -139,33 +161,35 @@ fn copies(parcel: Parcel, twice: bool) -> impl Iterator<Item = Parcel> {
 impl Emulator {
     /// Sends off everything posted; nothing here waits.
     pub fn dispatch(self: &Arc<Self>, world: &mut World) {
-        for batch in world.mail.batches() {
-            self.tracker.spawn(Arc::clone(self).deliver(batch));
-        }
+        self.send(world.mail.waves());
     }
 
     /// Sends what was held, one by one, each after the answer to the one before.
     pub fn send_in_order(self: &Arc<Self>, released: Vec<Parcel>) {
+        self.send(released.into_iter().map(|parcel| vec![vec![parcel]]).collect());
+    }
+
+    /// Sends wave after wave, each when everything before was tried once.
+    fn send(self: &Arc<Self>, waves: Vec<Wave>) {
+        if waves.is_empty() {
+            return;
+        }
         let emulator = Arc::clone(self);
         self.tracker.spawn(async move {
-            for parcel in released {
-                let batch = vec![parcel];
-                let body = emulator.envelope(&batch);
-                if emulator.attempt(&batch, &body, FIRST_DEADLINE).await {
-                    emulator.look(|world| world.mail.pending -= 1);
-                } else {
-                    emulator.tracker.spawn(Arc::clone(&emulator).retry(batch, body));
-                }
+            for wave in waves {
+                let deliver = |batch| emulator.tracker.spawn(Arc::clone(&emulator).deliver(batch));
+                join_all(wave.into_iter().map(deliver)).await;
             }
         });
     }
 
+    /// Tries once; what is not accepted goes on trying without holding up the rest.
     async fn deliver(self: Arc<Self>, batch: Vec<Parcel>) {
         let body = self.envelope(&batch);
         if self.attempt(&batch, &body, FIRST_DEADLINE).await {
             self.look(|world| world.mail.pending -= batch.len());
         } else {
-            self.retry(batch, body).await;
+            self.tracker.spawn(Arc::clone(&self).retry(batch, body));
         }
     }
 

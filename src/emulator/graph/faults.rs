@@ -1,5 +1,6 @@
 //! What goes wrong on demand: refusals, lost, doubled, late and tampered notifications, stale reads, ghosts.
 
+use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
 use super::requests::Endpoint;
@@ -12,8 +13,32 @@ pub struct Faults {
     pub notifications: NotificationFaults,
     /// Reads go on showing the presence from before the change.
     pub presence_lag: bool,
+    pub lag: Lag,
+    /// How many set and clear actions are taken in 30 seconds of the emulated clock; absent: as many as come.
+    pub writes_per_30_seconds: Option<u32>,
+    pub batch: BatchFaults,
     /// PATCH and DELETE of subscriptions answer 404, create answers 409, and lists are empty.
     pub ghost_subscription: bool,
+}
+
+/// How far behind a change others are, in seconds of the emulated clock.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Lag {
+    /// For so long reads go on showing the value from before.
+    pub reads_seconds: u32,
+    /// So much later the change notification is sent.
+    pub notifications_seconds: u32,
+}
+
+/// What happens to the parts of batches.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct BatchFaults {
+    /// So many of the next parts that succeed are answered 429 all the same.
+    pub executed_yet_429: u32,
+    /// The `Retry-After` of those; absent: none.
+    pub retry_after_seconds: Option<u64>,
 }
 
 /// Requests that are refused before anything else looks at them.
@@ -49,6 +74,8 @@ pub enum Deniable {
     Presence,
     /// The keys and the metadata that lead to them.
     Keys,
+    /// A batch as a whole; its parts are refused under their own names.
+    Batch,
 }
 
 /// What happens to change notifications, applied in this order: lose, tamper, delay or hold, duplicate.
@@ -103,6 +130,23 @@ pub enum Fate {
     Lost,
     Sent { twice: bool },
     Held { twice: bool },
+}
+
+impl Lag {
+    pub fn reads(self) -> SignedDuration {
+        SignedDuration::from_secs(self.reads_seconds.into())
+    }
+
+    pub fn notifications(self) -> SignedDuration {
+        SignedDuration::from_secs(self.notifications_seconds.into())
+    }
+}
+
+impl BatchFaults {
+    /// Whether the next part that succeeded is answered 429, counted down.
+    pub fn hides_success(&mut self) -> bool {
+        take_one(&mut self.executed_yet_429)
+    }
 }
 
 impl Faults {

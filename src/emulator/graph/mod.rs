@@ -6,7 +6,7 @@
 //! | request | body | does |
 //! |---|---|---|
 //! | `GET /control/users` | | everybody, as below |
-//! | `PUT`, `GET`, `DELETE /control/users/{id}` | `{userPrincipalName, mail?, displayName?, accountEnabled?, ...}` | makes or changes a user; shows what is visible, every session, the preferred presence and the sequence number; deletes |
+//! | `PUT`, `GET`, `DELETE /control/users/{id}` | `{userPrincipalName, mail?, displayName?, accountEnabled?, ...}` | makes or changes a user; shows what is visible, what reads show, every session and the preferred presence, each with its end (`expiresAt`), and the sequence number; deletes |
 //! | `PUT /control/users/{id}/teams` | `{availability, activity, outOfOfficeMessage?}` | what the user's Teams client says; `Offline`/`Offline`: no session |
 //! | `PUT /control/teams` | `{"{id}": {availability, activity}, ...}` | the same for many at once |
 //! | `PUT`, `DELETE /control/users/{id}/preferred` | `{availability, activity, expirationDuration?}` | picked by hand, put back |
@@ -14,24 +14,38 @@
 //! | `POST /control/device-codes/{user_code}/approve` | `{user_principal_name}` | the user signs in |
 //! | `POST /control/device-codes/{user_code}/deny` | | the user declines |
 //! | `GET /control/clock` | | the emulated time |
-//! | `POST /control/clock/advance` | `{seconds}` | moves it forward |
+//! | `POST /control/clock/advance` | `{seconds}` | moves it forward; what runs out or falls due on the way happens in its order |
 //! | `PUT`, `GET /control/faults` | see below | replaces all faults, shows them |
 //! | `POST /control/notifications/release` | | sends what a fault held, one after the other |
-//! | `GET /control/notifications/pending` | | `{pending, held}`: on their way, kept by a fault |
+//! | `GET /control/notifications/pending` | | `{pending, held, late}`: on their way, kept by a fault, waiting for the end of a lag |
 //! | `POST /control/signing-keys/rotate` | `{drop_old?}` | signs with a new key from now on |
 //! | `POST /control/refresh-tokens/revoke` | `{user_principal_name, error?}` | `AADSTS50173` (default) or `AADSTS50078` |
 //! | `GET /control/subscriptions` | | every live subscription |
 //! | `DELETE /control/subscriptions/{id}` | | loses it silently |
 //! | `POST /control/subscriptions/{id}/lifecycle` | `{event, client_state?}` | sends a lifecycle notification |
 //! | `POST /control/subscriptions/{id}/expire-token` | | its access token has run out: changes are kept back until it is renewed |
-//! | `GET /control/requests` | | requests by endpoint and status, grants, key fetches, deliveries |
+//! | `GET /control/requests` | | requests by endpoint and status, grants, key fetches, deliveries; the parts of a batch count as if they came alone, the batch besides |
 //!
 //! Faults: `{"deny": [{endpoint, method?, status, retry_after_seconds?, times?, error_code?}], "notifications": {lose, duplicate,
-//! delay, hold, reverse, tamper, times, v1_tokens}, "presence_lag": false, "ghost_subscription": false}`; what is absent is off.
+//! delay, hold, reverse, tamper, times, v1_tokens}, "presence_lag": false, "lag": {reads_seconds, notifications_seconds},
+//! "writes_per_30_seconds": n, "batch": {executed_yet_429, retry_after_seconds}, "ghost_subscription": false}`; what is absent is
+//! off. `deny` knows the endpoint `batch` as a whole and the parts of a batch under their own names.
 //!
-//! Not emulated: `$batch`, `users/delta`, status messages, slow and drop throttling of notifications.
+//! | fault | does |
+//! |---|---|
+//! | `presence_lag` | reads show the presence from before the first change, until it is switched off |
+//! | `lag` | after a change reads show the value before for `reads_seconds`, and the notification leaves after `notifications_seconds`, both of the emulated clock and in order; another `lag` lets everything catch up |
+//! | `writes_per_30_seconds` | set and clear actions past so many get 429 and `Retry-After` until 30 seconds of the emulated clock after the first; every PUT of faults begins anew |
+//! | `batch.executed_yet_429` | so many parts of batches that succeeded are answered (and counted) as 429 |
+//!
+//! `$batch` does its parts and answers them last first. It refuses `dependsOn`, and as Graph does a POST, PATCH or PUT that
+//! has no body or no `Content-Type` of its own: then nothing of the batch is done.
+//!
+//! Not emulated: `dependsOn`, `users/delta`, status messages, slow and drop throttling of notifications.
 
 mod assertion;
+mod batch;
+mod budget;
 mod control;
 mod control_users;
 mod delivery;
@@ -40,11 +54,13 @@ mod encryption;
 mod envelope;
 mod faults;
 mod handshake;
+mod late;
 mod presence;
 mod presence_reads;
 mod presence_writes;
 mod refusal;
 mod requests;
+mod shown;
 mod signing;
 mod state;
 mod subscription_request;
@@ -62,7 +78,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -182,15 +198,18 @@ fn router(emulator: Arc<Emulator>) -> Router {
         .route("/v1.0/users/{id}/presence/clearPresence", post(presence_writes::clear_presence))
         .route("/v1.0/users/{id}/presence/setUserPreferredPresence", post(presence_writes::set_preferred))
         .route("/v1.0/users/{id}/presence/clearUserPreferredPresence", post(presence_writes::clear_preferred))
+        .route("/v1.0/$batch", post(batch::evaluate))
         .route("/v1.0/subscriptions", get(subscriptions::list).post(subscriptions::create))
         .route("/v1.0/subscriptions/{id}", get(subscriptions::one).patch(subscriptions::renew).delete(subscriptions::delete));
     let unknown = || async { Refusal::new(StatusCode::BAD_REQUEST, "BadRequest", "Resource not found for the segment.") };
-    Router::new()
+    let whole = Router::new()
         .merge(entra)
         .merge(graph)
         .merge(control::routes())
         .fallback(unknown)
         .layer(DefaultBodyLimit::max(64 * 1024 * 1024))
         .layer(from_fn_with_state(Arc::clone(&emulator), requests::observe))
-        .with_state(emulator)
+        .with_state(emulator);
+    // A router around the router, because a layer of a router sees no more of it than the route that was met.
+    Router::new().fallback_service(whole).layer(from_fn(batch::lend_router))
 }

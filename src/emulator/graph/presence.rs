@@ -98,6 +98,15 @@ impl Sources {
         self.preferred.take_if(|preferred| preferred.expires_at <= now);
     }
 
+    /// When time alone next has a say: a session fades or ends, a preferred presence ends.
+    pub fn next_turn(&self, after: Timestamp) -> Option<Timestamp> {
+        let available = self.app.iter().filter(|session| session.pair.availability == "Available");
+        let fades = available.flat_map(|session| [session.refreshed_at + FADE, session.refreshed_at + FADE * 2]);
+        let session_ends = self.app.iter().map(|session| session.expires_at);
+        let preferred_ends = self.preferred.iter().map(|preferred| preferred.expires_at);
+        fades.chain(session_ends).chain(preferred_ends).filter(|turn| *turn > after).min()
+    }
+
     /// The presence that others see: the preferred one while any session lives, else the strongest session, else offline.
     pub fn visible(&self, now: Timestamp) -> Pair {
         let client = self.client.as_ref().map(|session| (session.pair.clone(), session.change));
@@ -154,6 +163,8 @@ mod tests {
             ("Away/Away", "Available/Available", "", "Available/Available"),
             ("DoNotDisturb/Presenting", "Busy/InACall", "", "DoNotDisturb/Presenting"),
             ("Busy/InACall", "DoNotDisturb/Presenting", "", "DoNotDisturb/Presenting"),
+            ("Available/Available", "DoNotDisturb/Presenting", "", "DoNotDisturb/Presenting"),
+            ("Busy/InACall", "Away/Away", "", "Busy/InACall"),
             ("Busy/InAMeeting", "Available/Available", "", "Busy/InAMeeting"),
             ("Busy/InAMeeting", "Busy/InACall", "", "Busy/InACall"),
             ("PresenceUnknown/PresenceUnknown", "", "", "PresenceUnknown/PresenceUnknown"),

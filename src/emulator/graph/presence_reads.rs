@@ -7,6 +7,7 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -33,7 +34,7 @@ pub async fn one(
     let mut body = emulator
         .change(|world, now| {
             world.settle(id, now);
-            present(world, id)
+            present(world, id, now)
         })
         .ok_or_else(|| Refusal::not_found("User not found."))?;
     body["@odata.context"] = Value::from(format!("{}/v1.0/$metadata#users('{id}')/presence/$entity", emulator.base_url));
@@ -54,7 +55,7 @@ pub async fn many(State(emulator): State<Arc<Emulator>>, headers: HeaderMap, bod
         let mut presences = Vec::with_capacity(ids.len());
         for id in ids.into_iter().filter(|id| seen.insert(*id)) {
             world.settle(id, now);
-            presences.extend(present(world, id));
+            presences.extend(present(world, id, now));
         }
         presences
     });
@@ -71,12 +72,12 @@ fn reader(emulator: &Emulator, headers: &HeaderMap) -> Result<(), Refusal> {
     }
 }
 
-fn present(world: &World, id: Uuid) -> Option<Value> {
-    world.users.get(&id).map(|user| presence_body(id, user))
+fn present(world: &World, id: Uuid, now: Timestamp) -> Option<Value> {
+    world.users.get(&id).map(|user| presence_body(id, user, now))
 }
 
-fn presence_body(id: Uuid, user: &User) -> Value {
-    let version = user.read();
+fn presence_body(id: Uuid, user: &User, now: Timestamp) -> Value {
+    let version = user.shown.read(now);
     json!({
         "id": id,
         "availability": version.pair.availability,

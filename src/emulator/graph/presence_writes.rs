@@ -59,14 +59,13 @@ pub async fn set_presence(
         return Err(Refusal::invalid_argument("[ExpirationDuration]: must be between PT5M and PT4H."));
     }
     emulator.change(|world, now| {
-        let change = world.next_change();
-        let user = world.users.get_mut(&id).ok_or_else(unknown_user)?;
-        user.sources.expire(now);
-        let kept = user.sources.app.as_ref().filter(|session| session.pair == pair).map(|session| session.change);
-        let session = AppSession { pair, change: kept.unwrap_or(change), refreshed_at: now, expires_at: now + lifetime };
-        user.sources.app = Some(session);
-        world.settle(id, now);
-        Ok(StatusCode::OK)
+        let set = |user: &mut User, change: u64| {
+            let kept = user.sources.app.as_ref().filter(|session| session.pair == pair).map(|session| session.change);
+            let session = AppSession { pair, change: kept.unwrap_or(change), refreshed_at: now, expires_at: now + lifetime };
+            user.sources.app = Some(session);
+            StatusCode::OK
+        };
+        world.alter(id, now, set).ok_or_else(unknown_user)
     })
 }
 
@@ -80,10 +79,7 @@ pub async fn clear_presence(
     let id = writable(&emulator, &headers, &id)?;
     Wish::parse(&body)?.check_session(emulator.options.client_id)?;
     emulator.change(|world, now| {
-        let user = world.users.get_mut(&id).ok_or_else(unknown_user)?;
-        user.sources.expire(now);
-        let had_session = user.sources.app.take().is_some();
-        world.settle(id, now);
+        let had_session = world.alter(id, now, |user, _| user.sources.app.take().is_some()).ok_or_else(unknown_user)?;
         if had_session { Ok(StatusCode::OK) } else { Err(Refusal::not_found("The presence session was not found.")) }
     })
 }
@@ -100,9 +96,8 @@ pub async fn set_preferred(
     let pair = wish.pair(&PREFERRED_PAIRS)?;
     let lifetime = wish.duration()?.unwrap_or_else(|| preferred_lifetime(&pair.availability));
     emulator.change(|world, now| {
-        let user = world.users.get_mut(&id).ok_or_else(unknown_user)?;
-        user.sources.preferred = Some(Preferred { pair, expires_at: now.saturating_add(lifetime).unwrap_or(now) });
-        world.settle(id, now);
+        let preferred = Preferred { pair, expires_at: now.saturating_add(lifetime).unwrap_or(now) };
+        world.alter(id, now, |user, _| user.sources.preferred = Some(preferred)).ok_or_else(unknown_user)?;
         Ok(StatusCode::OK)
     })
 }
@@ -115,9 +110,7 @@ pub async fn clear_preferred(
 ) -> Result<StatusCode, Refusal> {
     let id = writable(&emulator, &headers, &id)?;
     emulator.change(|world, now| {
-        let user: &mut User = world.users.get_mut(&id).ok_or_else(unknown_user)?;
-        user.sources.preferred = None;
-        world.settle(id, now);
+        world.alter(id, now, |user, _| user.sources.preferred = None).ok_or_else(unknown_user)?;
         Ok(StatusCode::OK)
     })
 }

@@ -102,10 +102,22 @@ pub fn denied(deny: &Deny, endpoint: Endpoint, now: Timestamp) -> Response {
     } else {
         Refusal::new(status, code.unwrap_or(usual_code(status)), usual_message(status)).into_response()
     };
-    if let Some(seconds) = deny.retry_after_seconds {
+    retry_after(&mut response, deny.retry_after_seconds);
+    response
+}
+
+/// Graph has taken too much; it may say after how many seconds it takes more.
+pub fn throttled(retry_after_seconds: Option<u64>) -> Response {
+    let status = StatusCode::TOO_MANY_REQUESTS;
+    let mut response = Refusal::new(status, usual_code(status), usual_message(status)).into_response();
+    retry_after(&mut response, retry_after_seconds);
+    response
+}
+
+fn retry_after(response: &mut Response, seconds: Option<u64>) {
+    if let Some(seconds) = seconds {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
-    response
 }
 
 fn usual_code(status: StatusCode) -> &'static str {

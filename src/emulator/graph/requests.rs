@@ -7,12 +7,14 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::Response;
+use jiff::Timestamp;
 use serde::Serialize;
 use uuid::Uuid;
 
+use super::batch::Part;
 use super::faults::Deniable;
 use super::refusal;
-use super::state::Emulator;
+use super::state::{Emulator, World};
 
 /// What a request asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -34,6 +36,7 @@ pub enum Endpoint {
     GetSubscription,
     RenewSubscription,
     DeleteSubscription,
+    Batch,
 }
 
 impl Endpoint {
@@ -51,6 +54,7 @@ impl Endpoint {
             ["v1.0", "subscriptions", _] if method == Method::PATCH => Some(Self::RenewSubscription),
             ["v1.0", "subscriptions", _] if method == Method::DELETE => Some(Self::DeleteSubscription),
             ["v1.0", "subscriptions", _] => Some(Self::GetSubscription),
+            ["v1.0", "$batch"] => Some(Self::Batch),
             [_, "oauth2", "v2.0", "token"] => Some(Self::Token),
             [_, "oauth2", "v2.0", "devicecode"] => Some(Self::Devicecode),
             [_, .., "openid-configuration"] => Some(Self::Metadata),
@@ -86,7 +90,16 @@ impl Endpoint {
             | Self::GetSubscription
             | Self::RenewSubscription
             | Self::DeleteSubscription => Deniable::Subscriptions,
+            Self::Batch => Deniable::Batch,
         }
+    }
+
+    /// The four actions that set and clear presence.
+    fn writes_presence(self) -> bool {
+        matches!(
+            self,
+            Self::SetPresence | Self::ClearPresence | Self::SetUserPreferredPresence | Self::ClearUserPreferredPresence
+        )
     }
 
     /// Entra words its refusals differently from Graph.
@@ -122,16 +135,36 @@ pub struct Deliveries {
     pub given_up: u64,
 }
 
+impl World {
+    /// What a fault or the write budget answers in the place of the endpoint.
+    fn refuse(&mut self, endpoint: Endpoint, method: &Method, now: Timestamp) -> Option<Response> {
+        if let Some(deny) = self.faults.strike(endpoint, method.as_str()) {
+            return Some(refusal::denied(&deny, endpoint, now));
+        }
+        let limit = self.faults.writes_per_30_seconds.filter(|_| endpoint.writes_presence())?;
+        self.writes.take(limit, now).err().map(|seconds| refusal::throttled(Some(seconds)))
+    }
+}
+
 /// Counts every request and refuses those that a fault names.
 pub async fn observe(State(emulator): State<Arc<Emulator>>, request: Request, next: Next) -> Response {
     let Some(endpoint) = Endpoint::of(request.method(), request.uri().path()) else {
         return next.run(request).await;
     };
-    let denied = emulator.look(|world| world.faults.strike(endpoint, request.method().as_str()));
-    let mut response = match denied {
-        Some(deny) => refusal::denied(&deny, endpoint, emulator.now()),
+    let part_of_batch = request.extensions().get::<Part>().is_some();
+    let now = emulator.now();
+    let refused = emulator.look(|world| world.refuse(endpoint, request.method(), now));
+    let mut response = match refused {
+        Some(refusal) => refusal,
         None => next.run(request).await,
     };
+    if part_of_batch && response.status().is_success() {
+        let hidden = emulator.look(|world| {
+            let faults = &mut world.faults.batch;
+            faults.hides_success().then_some(faults.retry_after_seconds)
+        });
+        response = hidden.map_or(response, refusal::throttled);
+    }
     let status = response.status().as_u16();
     emulator.look(|world| {
         *world.requests.endpoints.entry(endpoint).or_default().entry(status).or_default() += 1;
@@ -159,6 +192,7 @@ mod tests {
             ("GET", "/common/discovery/keys", Some(Endpoint::Keys)),
             ("POST", "/v1.0/users/1/presence/setPresence", Some(Endpoint::SetPresence)),
             ("PATCH", "/v1.0/subscriptions/1", Some(Endpoint::RenewSubscription)),
+            ("POST", "/v1.0/$batch", Some(Endpoint::Batch)),
             ("GET", "/control/requests", None),
             ("GET", "/v1.0/nothing", None),
         ];

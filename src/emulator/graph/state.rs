@@ -11,10 +11,13 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use super::Options;
+use super::budget::WriteBudget;
 use super::delivery::{Mail, Notice, Parcel};
 use super::faults::Faults;
+use super::late::Late;
 use super::presence::{Pair, Sources};
 use super::requests::Requests;
+use super::shown::{Shown, Version};
 use super::signing::SigningKeys;
 use super::subscriptions::Subscription;
 use super::tokens::TokenLedger;
@@ -43,6 +46,8 @@ pub struct World {
     pub faults: Faults,
     pub requests: Requests,
     pub mail: Mail,
+    pub late: Late,
+    pub writes: WriteBudget,
     last_change: u64,
 }
 
@@ -52,38 +57,16 @@ pub struct User {
     pub properties: Map<String, Value>,
     pub sources: Sources,
     pub out_of_office: Option<String>,
-    shown: Version,
-    /// What reads show while presence lags.
-    lagging: Option<Version>,
-}
-
-/// A presence as it was after one change.
-#[derive(Clone, Debug)]
-pub struct Version {
-    pub pair: Pair,
-    pub out_of_office: Option<String>,
-    /// Sortable as text; rises with every change.
-    pub sequence_number: String,
+    pub shown: Shown,
+    /// Up to when everything is worked out.
+    settled_at: Timestamp,
 }
 
 impl User {
     pub fn new(properties: Map<String, Value>, change: u64) -> Self {
-        let shown = Version { pair: Pair::offline(), out_of_office: None, sequence_number: sequence_number(change) };
-        Self { properties, sources: Sources::default(), out_of_office: None, shown, lagging: None }
-    }
-
-    /// What a read answers.
-    pub fn read(&self) -> &Version {
-        self.lagging.as_ref().unwrap_or(&self.shown)
-    }
-
-    /// What is true, however reads lag.
-    pub fn shown(&self) -> &Version {
-        &self.shown
-    }
-
-    pub fn catch_up(&mut self) {
-        self.lagging = None;
+        let first = Version { pair: Pair::offline(), out_of_office: None, sequence_number: sequence_number(change) };
+        let shown = Shown::new(first);
+        Self { properties, sources: Sources::default(), out_of_office: None, shown, settled_at: Timestamp::MIN }
     }
 
     pub fn text(&self, property: &str) -> Option<&str> {
@@ -105,6 +88,8 @@ impl Emulator {
             faults: Faults::default(),
             requests: Requests::default(),
             mail: Mail::default(),
+            late: Late::default(),
+            writes: WriteBudget::default(),
             last_change: 0,
         };
         Self {
@@ -132,6 +117,7 @@ impl Emulator {
         let now = self.now();
         let mut world = self.lock();
         let outcome = act(&mut world, now);
+        world.notify_of_what_is_due(now);
         self.dispatch(&mut world);
         outcome
     }
@@ -159,13 +145,32 @@ impl World {
         self.users.iter().find(|(_, user)| named(user)).map(|(id, _)| *id)
     }
 
-    /// Works out what one user shows now; a change takes a new sequence number and notifies the subscribers.
+    /// Changes what has a say in one user's presence, once time has had its own; `None`: no such user.
+    pub fn alter<T>(&mut self, id: Uuid, now: Timestamp, act: impl FnOnce(&mut User, u64) -> T) -> Option<T> {
+        self.settle(id, now);
+        let change = self.next_change();
+        let outcome = act(self.users.get_mut(&id)?, change);
+        self.settle(id, now);
+        Some(outcome)
+    }
+
+    /// Works out what one user shows now, by way of every moment at which something ran out: a leap of the clock skips nothing.
     pub fn settle(&mut self, id: Uuid, now: Timestamp) {
+        let next_turn = |user: &User| user.sources.next_turn(user.settled_at).filter(|turn| *turn < now);
+        while let Some(turn) = self.users.get(&id).and_then(next_turn) {
+            self.settle_at(id, turn, now);
+        }
+        self.settle_at(id, now, now);
+    }
+
+    /// A change takes a new sequence number and notifies the subscribers.
+    fn settle_at(&mut self, id: Uuid, at: Timestamp, now: Timestamp) {
         let Some(user) = self.users.get_mut(&id) else { return };
-        user.sources.expire(now);
-        let pair = user.sources.visible(now);
-        let same_pair = pair == user.shown.pair;
-        if same_pair && user.out_of_office == user.shown.out_of_office {
+        user.settled_at = at;
+        user.sources.expire(at);
+        let pair = user.sources.visible(at);
+        let same_pair = pair == user.shown.current().pair;
+        if same_pair && user.out_of_office == user.shown.current().out_of_office {
             return;
         }
         self.last_change += 1;
@@ -174,13 +179,36 @@ impl World {
             out_of_office: user.out_of_office.clone(),
             sequence_number: sequence_number(self.last_change),
         };
-        let before = std::mem::replace(&mut user.shown, next);
-        if self.faults.presence_lag {
-            user.lagging.get_or_insert(before);
-        }
-        if !same_pair {
+        user.shown.replace(next, at, &self.faults);
+        if !same_pair && self.faults.lag.notifications_seconds > 0 {
+            self.late.keep(at + self.faults.lag.notifications(), self.last_change, id, pair);
+        } else if !same_pair {
             self.notify(id, &pair, now);
         }
+    }
+
+    fn notify_of_what_is_due(&mut self, now: Timestamp) {
+        while let Some((user, pair)) = self.late.next_due(now) {
+            self.notify(user, &pair, now);
+        }
+    }
+
+    /// Puts other faults in the place of all; what only the faults before kept back is seen from now on.
+    pub fn replace_faults(&mut self, faults: Faults, now: Timestamp) -> Vec<Parcel> {
+        let before = std::mem::replace(&mut self.faults, faults);
+        for user in self.users.values_mut() {
+            user.shown.catch_up(&before, &self.faults);
+        }
+        self.writes = WriteBudget::default();
+        let (earlier, present) = (&before.notifications, &self.faults.notifications);
+        let keeps = present.hold || present.delay > 0;
+        let released = if keeps { Vec::new() } else { self.mail.release(earlier.reverse || present.reverse) };
+        if before.lag != self.faults.lag {
+            for (user, pair) in self.late.take_all() {
+                self.notify(user, &pair, now);
+            }
+        }
+        released
     }
 
     /// Settles everybody, drops what has expired, asks for reauthorization where the end is near.

@@ -1,9 +1,12 @@
 //! Stories over real HTTP: an emulator, a client of it and a receiver of its notifications.
 
+mod batch;
+mod lag;
 mod notifications;
 mod presence;
 mod sign_in;
 mod subscriptions;
+mod writing;
 
 use std::collections::HashMap;
 use std::time::Duration;

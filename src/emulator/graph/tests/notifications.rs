@@ -6,15 +6,15 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use super::*;
 
 /// A subscription that is made, with its tenant and receiver.
-struct Subscribed {
-    tenant: Tenant,
-    receiver: Receiver,
+pub(super) struct Subscribed {
+    pub(super) tenant: Tenant,
+    pub(super) receiver: Receiver,
     token: String,
     id: String,
 }
 
 impl Subscribed {
-    async fn start() -> Self {
+    pub(super) async fn start() -> Self {
         let (tenant, receiver) = (Tenant::start().await, Receiver::start().await);
         let token = tenant.user_token("otto@example.org").await;
         let (status, made) = tenant.subscribe(&token, tenant.subscription(&receiver)).await;

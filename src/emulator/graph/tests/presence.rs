@@ -3,7 +3,7 @@
 use super::*;
 
 impl Tenant {
-    async fn act(&self, token: &str, id: Uuid, action: &str, body: Value) -> u16 {
+    pub(super) async fn act(&self, token: &str, id: Uuid, action: &str, body: Value) -> u16 {
         self.send(Method::POST, &format!("v1.0/users/{id}/presence/{action}"), Some(token), body).await.0
     }
 }

@@ -53,7 +53,12 @@ impl fmt::Display for SubscriptionId {
 
 /// How long `Retry-After` asks to wait, in seconds or until a date; between 1 s and 1 h.
 pub(super) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    pause(headers.get(RETRY_AFTER)?.to_str().ok()?, now)
+}
+
+/// The same of a header's text, wherever it stood.
+pub(super) fn pause(retry_after: &str, now: Timestamp) -> Option<Duration> {
+    let text = retry_after.trim();
     let wait = match text.parse::<u64>() {
         Ok(seconds) => Duration::from_secs(seconds),
         Err(_) => until(text, now)?,

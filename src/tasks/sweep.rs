@@ -144,10 +144,10 @@ mod tests {
             assert_eq!(is_about_the_page(&error), expected, "{error}");
         };
         let unclear = serde_json::from_str::<u8>("x").unwrap_err();
-        check(Error::Unclear { endpoint: "presences", source: unclear }, true);
+        check(Error::Unclear { endpoint: "presences", source: unclear.into() }, true);
         check(Error::Refused { status: 400, code: String::new(), message: String::new() }, true);
         check(Error::Wait { retry_after: Duration::ZERO, waiting: Waiting::Budget }, false);
-        check(Error::Retry { reason: String::new() }, false);
+        check(Error::Retry { reason: String::new(), maybe_applied: true }, false);
         check(Error::TokenRefused, false);
         assert!(!is_about_the_page(&TaskError::Panicked));
     }

@@ -1,18 +1,22 @@
 //! Why Graph did not do what was asked, sorted by what the caller can do.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::StatusCode;
 use serde::Deserialize;
 
+use super::Endpoint;
 use crate::graph::token;
 
 /// How much of Graph's own words is kept.
 const MESSAGE_CHARACTERS_MAX: usize = 200;
 
 /// Why Graph did not do what was asked.
-#[derive(Debug, thiserror::Error)]
+///
+/// Messages carry no name, address, token or body and may be logged.
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
     /// Not now: ask again after this time.
     #[error("{waiting}: wait {} s", retry_after.as_secs_f32())]
@@ -22,15 +26,27 @@ pub enum Error {
         /// Whose wish it is.
         waiting: Waiting,
     },
-    /// Something broke that may work in a while. The request may have been carried out nonetheless.
+    /// Something broke that may work in a while.
     #[error("Graph gave no answer: {reason}")]
     Retry {
         /// What happened instead.
         reason: String,
+        /// Whether the request may have been carried out nonetheless.
+        maybe_applied: bool,
     },
     /// Graph does not want this request, now or later.
     #[error("Graph refused with {status} {code}: {message}")]
     Refused {
+        /// The HTTP status.
+        status: u16,
+        /// Graph's code, empty if there was none.
+        code: String,
+        /// Graph's words without names, addresses, ids.
+        message: String,
+    },
+    /// Graph does not want the batch itself, so nothing in it was looked at.
+    #[error("Graph refused the whole batch with {status} {code}: {message}")]
+    BatchRefused {
         /// The HTTP status.
         status: u16,
         /// Graph's code, empty if there was none.
@@ -50,7 +66,7 @@ pub enum Error {
         /// The kind of request.
         endpoint: &'static str,
         /// Where the answer departs from what was expected.
-        source: serde_json::Error,
+        source: Arc<serde_json::Error>,
     },
     /// More was asked for in one request than Graph takes; nothing was sent.
     #[error("{asked} ids in one request, Graph takes {max}")]
@@ -70,7 +86,9 @@ pub enum Error {
 pub enum Waiting {
     /// Our own request budget is used up.
     Budget,
-    /// Graph throttles this kind of request.
+    /// Graph throttled this kind of request a while ago; this one was not sent.
+    GateClosed,
+    /// Graph throttled this request; it is known to have carried out some of those nonetheless.
     Throttled,
 }
 
@@ -78,7 +96,7 @@ impl fmt::Display for Waiting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Budget => "the request budget is used up",
-            Self::Throttled => "Graph throttles this kind of request",
+            Self::GateClosed | Self::Throttled => "Graph throttles this kind of request",
         })
     }
 }
@@ -91,6 +109,42 @@ impl Error {
             Self::Refused { status, .. } => Some(*status),
             Self::TokenRefused => Some(401),
             _ => None,
+        }
+    }
+
+    /// Whether only the user that a presence write was about is concerned, so that writes about others may go on.
+    ///
+    /// A missing permission (403) looks like a user that may not be written: then every user's write says so by itself.
+    #[must_use]
+    pub fn is_about_one_user(&self) -> bool {
+        matches!(self, Self::Refused { status: 400..=499, .. })
+    }
+
+    /// Whether Graph may have done what it was asked.
+    #[must_use]
+    pub fn maybe_applied(&self) -> bool {
+        match self {
+            Self::Wait { waiting, .. } => *waiting == Waiting::Throttled,
+            Self::Retry { maybe_applied, .. } => *maybe_applied,
+            Self::Unclear { .. } => true,
+            Self::Refused { .. }
+            | Self::BatchRefused { .. }
+            | Self::TokenRefused
+            | Self::Token(_)
+            | Self::TooMany { .. }
+            | Self::StrangeLink => false,
+        }
+    }
+
+    pub(super) fn unclear(endpoint: Endpoint, source: serde_json::Error) -> Self {
+        Self::Unclear { endpoint: endpoint.label(), source: Arc::new(source) }
+    }
+
+    /// The same failure of the batch, told to whoever has a request in it.
+    pub(super) fn of_the_batch(self) -> Self {
+        match self {
+            Self::Refused { status, code, message } => Self::BatchRefused { status, code, message },
+            other => other,
         }
     }
 }
@@ -107,6 +161,11 @@ struct Details {
     code: Option<String>,
     #[serde(default)]
     message: Option<String>,
+}
+
+/// A server that answers with a failure of its own may have done some of its work before.
+pub(super) fn failed(status: StatusCode) -> Error {
+    Error::Retry { reason: format!("status {}", status.as_u16()), maybe_applied: true }
 }
 
 /// A refusal with what its body says, if it says anything.

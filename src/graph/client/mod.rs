@@ -5,6 +5,7 @@ mod error;
 mod presences;
 mod subscriptions;
 mod users;
+mod writes;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use reqwest::header::{AUTHORIZATION, HeaderValue};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde::de::DeserializeOwned;
 use url::Url;
+use uuid::Uuid;
 
 use budget::Budget;
 
@@ -20,6 +22,7 @@ pub use error::{Error, Waiting};
 pub use presences::{Bisected, PRESENCES_MAX, PresenceRead};
 pub use subscriptions::{EncryptionCertificate, NewSubscription, Subscription, presences_resource};
 pub use users::{GraphUser, NextLink, UsersPage};
+pub use writes::{PresenceWrite, WRITES_MAX};
 
 use super::token::{AccessToken, Identity};
 use super::wire;
@@ -39,11 +42,15 @@ pub enum Endpoint {
     Presences,
     /// Creating, renewing, listing, deleting subscriptions.
     Subscriptions,
+    /// Setting and clearing presences, alone or each as a part of a batch.
+    PresenceWrites,
+    /// What carries several presence writes at once.
+    Batch,
 }
 
 impl Endpoint {
     /// Every one, in the order of their gates.
-    pub const ALL: [Self; 3] = [Self::Users, Self::Presences, Self::Subscriptions];
+    pub const ALL: [Self; 5] = [Self::Users, Self::Presences, Self::Subscriptions, Self::PresenceWrites, Self::Batch];
 
     /// For metrics and logs.
     #[must_use]
@@ -52,6 +59,8 @@ impl Endpoint {
             Self::Users => "users",
             Self::Presences => "presences",
             Self::Subscriptions => "subscriptions",
+            Self::PresenceWrites => "presence_writes",
+            Self::Batch => "batch",
         }
     }
 }
@@ -90,8 +99,10 @@ pub struct Client {
     http: reqwest::Client,
     base_url: Url,
     identity: Identity,
+    /// The id of our presence sessions: Graph wants the app's own.
+    session_id: Uuid,
     budget: Budget,
-    /// One for each kind of request: what Graph throttled stays closed, and nothing else does.
+    /// One for each kind of request: what Graph throttled stays closed, and nothing else does. See [`Self::gate`].
     gates: [Gate; Endpoint::ALL.len()],
     clock: Clock,
     observer: Observer,
@@ -110,7 +121,8 @@ impl Client {
     pub fn new(config: &Graph, identity: Identity, http: reqwest::Client, clock: Clock, observer: Observer) -> Self {
         let budget = Budget::new(config.requests_per_30_seconds_max, clock.clone());
         let gates = Endpoint::ALL.map(|_| Gate::new(clock.clone()));
-        Self { http, base_url: config.base_url.clone(), identity, budget, gates, clock, observer }
+        let (base_url, session_id) = (config.base_url.clone(), config.client_id);
+        Self { http, base_url, identity, session_id, budget, gates, clock, observer }
     }
 
     /// How many requests could be sent right now without waiting.
@@ -137,7 +149,7 @@ impl Client {
         request: RequestBuilder,
     ) -> Result<T, Error> {
         let answer = self.send(endpoint, bearer, request).await?;
-        serde_json::from_slice(&answer).map_err(|error| Error::Unclear { endpoint: endpoint.label(), source: error })
+        serde_json::from_slice(&answer).map_err(|error| Error::unclear(endpoint, error))
     }
 
     /// With the app's own token a refused one is replaced and the request repeated, once.
@@ -163,52 +175,64 @@ impl Client {
 
     async fn send_once(&self, endpoint: Endpoint, token: &AccessToken, request: RequestBuilder) -> Result<Vec<u8>, Error> {
         self.may_send(endpoint)?;
+        self.exchange(endpoint, token, request).await
+    }
+
+    /// Sends what may be sent.
+    async fn exchange(&self, endpoint: Endpoint, token: &AccessToken, request: RequestBuilder) -> Result<Vec<u8>, Error> {
         let mut bearer = HeaderValue::try_from(format!("Bearer {}", token.expose())).map_err(|_| Error::TokenRefused)?;
         bearer.set_sensitive(true);
         let response = match request.header(AUTHORIZATION, bearer).send().await {
             Ok(response) => response,
-            Err(error) => return Err(self.broken(endpoint, wire::reason(&error))),
+            Err(error) => return Err(self.broken(endpoint, wire::reason(&error), !error.is_connect())),
         };
         let status = response.status();
         let retry_after = wire::retry_after(response.headers(), self.clock.now());
-        let body = wire::body(response).await.map_err(|reason| self.broken(endpoint, reason))?;
-        (self.observer)(endpoint, Outcome::Status(status.as_u16()));
-        tracing::debug!(endpoint = endpoint.label(), status = status.as_u16(), "Graph answered");
+        let body = wire::body(response).await.map_err(|reason| self.broken(endpoint, reason, true))?;
         self.sort(endpoint, status, retry_after, body)
     }
 
     fn may_send(&self, endpoint: Endpoint) -> Result<(), Error> {
-        if let Err(retry_after) = self.gates[endpoint as usize].pass() {
-            (self.observer)(endpoint, Outcome::GateClosed);
-            return Err(Error::Wait { retry_after, waiting: Waiting::Throttled });
-        }
-        if let Err(retry_after) = self.budget.spend() {
-            (self.observer)(endpoint, Outcome::OverBudget);
-            return Err(Error::Wait { retry_after, waiting: Waiting::Budget });
-        }
-        Ok(())
+        self.gate(endpoint).pass().map_err(|wait| self.hold_back(endpoint, wait, Waiting::GateClosed))?;
+        self.budget.spend().map_err(|wait| self.hold_back(endpoint, wait, Waiting::Budget))
     }
 
-    fn broken(&self, endpoint: Endpoint, reason: String) -> Error {
+    /// A batch has no gate of its own: what throttles it throttles the writes in it.
+    fn gate(&self, endpoint: Endpoint) -> &Gate {
+        let gate = if endpoint == Endpoint::Batch { Endpoint::PresenceWrites } else { endpoint };
+        &self.gates[gate as usize]
+    }
+
+    fn hold_back(&self, endpoint: Endpoint, retry_after: Duration, waiting: Waiting) -> Error {
+        let is_over_budget = waiting == Waiting::Budget;
+        (self.observer)(endpoint, if is_over_budget { Outcome::OverBudget } else { Outcome::GateClosed });
+        Error::Wait { retry_after, waiting }
+    }
+
+    fn broken(&self, endpoint: Endpoint, reason: String, maybe_applied: bool) -> Error {
         (self.observer)(endpoint, Outcome::Unreachable);
-        Error::Retry { reason }
+        Error::Retry { reason, maybe_applied }
     }
 
+    /// Tells the observer of an answer, closes the gate if the answer asks for it, and says what the answer means.
     fn sort(&self, endpoint: Endpoint, status: StatusCode, wait: Option<Duration>, body: Vec<u8>) -> Result<Vec<u8>, Error> {
+        (self.observer)(endpoint, Outcome::Status(status.as_u16()));
+        tracing::debug!(endpoint = endpoint.label(), status = status.as_u16(), "Graph answered");
         let asked_to_wait = match status {
             StatusCode::TOO_MANY_REQUESTS => Some(wait.unwrap_or(THROTTLED_UNSTATED)),
             StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => wait,
             _ => None,
         };
         if let Some(retry_after) = asked_to_wait {
-            self.gates[endpoint as usize].close(retry_after);
+            self.gate(endpoint).close(retry_after);
             return Err(Error::Wait { retry_after, waiting: Waiting::Throttled });
         }
         match status {
             _ if status.is_success() => Ok(body),
             StatusCode::UNAUTHORIZED => Err(Error::TokenRefused),
-            StatusCode::REQUEST_TIMEOUT => Err(Error::Retry { reason: "status 408".to_owned() }),
-            _ if status.is_server_error() => Err(Error::Retry { reason: format!("status {}", status.as_u16()) }),
+            // In a batch a request fails with 424 through no fault of its own.
+            StatusCode::REQUEST_TIMEOUT | StatusCode::FAILED_DEPENDENCY => Err(error::failed(status)),
+            _ if status.is_server_error() => Err(error::failed(status)),
             _ => Err(error::refused(status, &body)),
         }
     }

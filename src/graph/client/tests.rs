@@ -14,6 +14,8 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+mod writes;
+
 use super::*;
 use crate::domain::ids::TeamsUserId;
 use crate::graph::testing::{Server, noon, serve, settings};
@@ -71,11 +73,17 @@ fn presences(desk: &Desk, body: &Bytes) -> Response {
 
 impl World {
     async fn new() -> Self {
+        Self::with_graph_at(None).await
+    }
+
+    /// With Graph elsewhere than Entra ID.
+    async fn with_graph_at(base_url: Option<Url>) -> Self {
         let desk = Arc::new(Desk::default());
         let routes = Router::new().route("/{tenant}/oauth2/v2.0/token", post(token)).fallback(graph).with_state(desk.clone());
         let server = serve(routes).await;
         let clock = Clock::standing_at(noon());
-        let config = settings(&server.url);
+        let mut config = settings(&server.url);
+        config.base_url = base_url.unwrap_or(config.base_url);
         let http = http_client().unwrap();
         let identity = Identity::app(&config, http.clone(), clock.clone()).unwrap();
         let seen = Arc::new(Mutex::new(Vec::new()));

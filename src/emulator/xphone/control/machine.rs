@@ -21,6 +21,7 @@ pub fn router() -> Router<Arc<Server>> {
     Router::new()
         .route("/clock/advance", post(advance))
         .route("/restart", post(restart))
+        .route("/events", get(show_events))
         .route("/tokens/expire", post(expire_tokens))
         .route("/faults", get(show_faults).put(set_faults))
         .route("/requests", get(show_requests).delete(forget_requests))
@@ -44,6 +45,10 @@ async fn restart(State(server): State<Arc<Server>>) -> StatusCode {
     });
     server.break_streams();
     StatusCode::NO_CONTENT
+}
+
+async fn show_events(State(server): State<Arc<Server>>) -> Json<Value> {
+    server.look(|state, _| Json(json!({ "sequence": state.feed.sequence() })))
 }
 
 #[derive(Default, Deserialize)]

@@ -24,6 +24,7 @@ use crate::graph::token::{Delegated, Identity};
 use crate::http::{self, Admin, AdminToken, Webhook};
 use crate::store::{Store, StoreError};
 use crate::tasks::Activators;
+use crate::tasks::appointments::Appointments;
 use crate::tasks::confirmer::{Confirmer, Reading};
 use crate::tasks::depositor;
 use crate::tasks::directory::Directory;
@@ -31,12 +32,12 @@ use crate::tasks::dispatcher::Dispatcher;
 use crate::tasks::driver::{Task, chain, drive};
 use crate::tasks::intake::Intake;
 use crate::tasks::lifecycle::Lifecycle;
+use crate::tasks::listener::Listener;
 use crate::tasks::opener::Opener;
 use crate::tasks::reconciler::Reconciler;
 use crate::tasks::subscriptions::{Addresses, Subscriptions};
 use crate::tasks::sweep::Sweep;
 use crate::tasks::upkeep::Upkeep;
-use crate::tasks::xphone_reader::XphoneReader;
 use crate::telemetry::{Metrics, TelemetryError};
 use crate::xphone::{self, XPhone};
 use crate::{graph, tasks};
@@ -108,7 +109,9 @@ pub struct Tasks {
     /// People and profiles.
     pub directory: Directory,
     /// What XPhone shows.
-    pub xphone_reader: XphoneReader,
+    pub listener: Listener,
+    /// What of ours is in XPhone.
+    pub appointments: Appointments,
     /// Graph's subscriptions; `None`: without push.
     pub subscriptions: Option<Subscriptions>,
     /// Posts become observations.
@@ -220,13 +223,22 @@ impl Parts<'_> {
                 clock: clock(),
                 activators: activators(),
             },
-            xphone_reader: XphoneReader {
+            listener: Listener {
                 store: store(),
                 xphone: Arc::clone(&xphone),
                 origin: origin.clone(),
                 replica,
                 clock: clock(),
                 metrics: metrics(),
+                activators: activators(),
+                line: tokio::sync::Mutex::default(),
+            },
+            appointments: Appointments {
+                store: store(),
+                xphone: Arc::clone(&xphone),
+                origin: origin.clone(),
+                replica,
+                clock: clock(),
                 activators: activators(),
             },
             subscriptions: self.subscriptions(&graph, http)?,
@@ -308,7 +320,8 @@ impl Tasks {
         let quiet = tasks::Activator::default;
         let mut all: Vec<(Box<dyn Task>, Duration, tasks::Activator)> = vec![
             (Box::new(self.directory), QUEUE_PERIOD, quiet()),
-            (Box::new(self.xphone_reader), QUEUE_PERIOD, wake.xphone_reader.clone()),
+            (Box::new(self.listener), QUEUE_PERIOD, wake.listener.clone()),
+            (Box::new(self.appointments), QUEUE_PERIOD, quiet()),
             (Box::new(self.intake), QUEUE_PERIOD, wake.intake.clone()),
             (Box::new(self.lifecycle), QUEUE_PERIOD, wake.lifecycle.clone()),
             (Box::new(self.reconciler), QUEUE_PERIOD, wake.reconciler.clone()),

@@ -41,6 +41,7 @@ pub struct Metrics {
     graph_requests: Counter<u64>,
     graph_budget_remaining: Gauge<i64>,
     xphone_connected: Gauge<i64>,
+    xphone_events: Counter<u64>,
     task_runs: Counter<u64>,
     task_last_success: Gauge<f64>,
 }
@@ -87,6 +88,7 @@ impl Metrics {
             graph_requests: counter(&meter, "graph_requests", "Requests to Graph by endpoint and status"),
             graph_budget_remaining: gauge(&meter, "graph_budget_remaining", "Requests to Graph that may go out at once"),
             xphone_connected: gauge(&meter, "xphone_connected", "Whether XPhone answered when last asked"),
+            xphone_events: counter(&meter, "xphone_events", "Events of XPhone by what became of them"),
             task_runs: counter(&meter, "task_runs", "Runs of tasks by result"),
             task_last_success: gauge_seconds(&meter, "task_last_success_timestamp", "When a task last succeeded"),
             registry,
@@ -184,6 +186,11 @@ impl Metrics {
     /// Notes whether XPhone answered.
     pub fn note_xphone(&self, connected: bool) {
         self.xphone_connected.record(connected.into(), &[]);
+    }
+
+    /// Counts events of XPhone by what became of them.
+    pub fn count_xphone_events(&self, result: &'static str, count: u64) {
+        self.xphone_events.add(count, &[KeyValue::new("result", result)]);
     }
 
     /// Counts a task's run; `succeeded_at`, in seconds since 1970, if it succeeded.

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post, put};
@@ -61,6 +62,7 @@ impl StandIns {
             .route("/graph/v1.0/communications/getPresencesByUserId", post(presences))
             .route("/xphone/api/v1/user/authenticate", post(authenticate))
             .route("/xphone/api/v1/presence", get(entries))
+            .route("/xphone/api/v1/presence/events", get(no_events))
             .route("/xphone/api/v1/appointments", get(appointments))
             .route("/xphone/api/v1/users/{user}/appointments/{key}", put(set_appointment).delete(delete_appointment))
             .with_state(Arc::clone(&world));
@@ -121,6 +123,11 @@ async fn authenticate() -> Json<Value> {
         "token": Uuid::new_v4(), "tokenExpiresAt": ends, "refreshToken": Uuid::new_v4(), "refreshTokenExpiresAt": ends,
     });
     Json(json!({ "result": 0, "tokenData": tokens, "sessionGuid": Uuid::new_v4() }))
+}
+
+/// Nothing ever happens in XPhone.
+async fn no_events() -> Body {
+    Body::from_stream(futures::stream::pending::<Result<String, std::io::Error>>())
 }
 
 async fn entries(State(world): Known) -> Json<Value> {

@@ -1,19 +1,21 @@
-//! When something was last read whole, so that a restart or another replica neither skips nor repeats it.
+//! Until when something is known as it is, so that a restart or another replica neither skips nor repeats reading it.
 
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, Tx, commit};
 
-/// Something that is read whole now and then.
+/// Something that is read whole now and then, or followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Feed {
     /// People, profiles and the tree, of both systems.
     Directory,
     /// Everybody's presence in Teams.
     Sweep,
-    /// Everybody's presence in XPhone.
+    /// Everybody's presence in XPhone: read whole, and followed since by events that have not fallen silent.
     XphonePresence,
+    /// Our appointments in XPhone, compared with what is recorded.
+    Appointments,
 }
 
 impl Feed {
@@ -24,6 +26,7 @@ impl Feed {
             Self::Directory => "directory",
             Self::Sweep => "sweep",
             Self::XphonePresence => "xphone_presence",
+            Self::Appointments => "appointments",
         }
     }
 }
@@ -43,13 +46,23 @@ impl Store {
     /// # Errors
     /// Postgres could not.
     pub async fn note_refreshed(&self, feed: Feed, at: Timestamp) -> Result<(), StoreError> {
-        sqlx::query!(
-            "insert into feed (name, refreshed_at) values ($1, $2) on conflict (name) do update set refreshed_at = excluded.refreshed_at",
-            feed.label(),
-            at.to_sqlx(),
-        )
-        .execute(&self.pool)
-        .await?;
-        Ok(())
+        let mut tx = self.begin().await?;
+        note(&mut tx, feed, at).await?;
+        commit(tx).await
     }
+}
+
+/// The same within a transaction.
+///
+/// # Errors
+/// Postgres could not.
+pub(super) async fn note(tx: &mut Tx<'_>, feed: Feed, at: Timestamp) -> Result<(), StoreError> {
+    sqlx::query!(
+        "insert into feed (name, refreshed_at) values ($1, $2) on conflict (name) do update set refreshed_at = excluded.refreshed_at",
+        feed.label(),
+        at.to_sqlx(),
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
 }

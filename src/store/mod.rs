@@ -17,6 +17,7 @@ pub mod scratch;
 pub mod sealed;
 pub mod subscription;
 pub mod user;
+pub mod xphone_fact;
 
 use std::str::FromStr;
 use std::time::Duration;

@@ -9,11 +9,7 @@ use jiff_sqlx::ToSqlx;
 use uuid::Uuid;
 
 use super::{Store, StoreError, Tx, rows, times};
-use crate::domain::ids::{PresenceStateGuid, TeamsUserId, UserGuid};
-use crate::domain::mapping::Meeting;
-
-/// Facts in one statement: whoever records about the same users must not wait for a whole tenant's.
-const XPHONE_FACTS_MAX: usize = 500;
+use crate::domain::ids::TeamsUserId;
 
 /// How soon a user is read again of whom the last read told something odd.
 const READ_AGAIN_AFTER: SignedDuration = SignedDuration::from_secs(3);
@@ -31,23 +27,6 @@ pub struct TeamsFact {
     pub sequence_number: Option<String>,
     /// A notification's arrival, a read's beginning.
     pub observed_at: Timestamp,
-}
-
-/// What XPhone said of a user.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct XphoneFact {
-    /// Whose presence.
-    pub user: UserGuid,
-    /// Bits of the telephone state.
-    pub telephone_state: i32,
-    /// The meeting, if any.
-    pub meeting: Meeting,
-    /// The status now shown.
-    pub status: PresenceStateGuid,
-    /// Whether the gateway made the presence now shown.
-    pub ours: bool,
-    /// Whether a client of the user is connected.
-    pub client_connected: bool,
 }
 
 /// What reading everybody, or somebody again, brought to light.
@@ -284,68 +263,5 @@ impl Store {
     /// Postgres cannot be asked.
     pub async fn users_to_watch(&self) -> Result<BTreeSet<TeamsUserId>, StoreError> {
         Ok(self.users_to_sweep(None, usize::MAX).await?.into_iter().collect())
-    }
-
-    /// Records what a snapshot of XPhone said, which stands at `sequence`. Where a client has just connected, Teams is to be read.
-    /// Woken is only whose own presence may have changed: what we set there ourselves changes nobody's.
-    ///
-    /// # Errors
-    /// Postgres could not.
-    pub async fn record_xphone(&self, facts: &[XphoneFact], sequence: i64, now: Timestamp) -> Result<u64, StoreError> {
-        let mut recorded = 0;
-        for facts in facts.chunks(XPHONE_FACTS_MAX) {
-            recorded += self.record_xphone_chunk(facts, sequence, now).await?;
-        }
-        Ok(recorded)
-    }
-
-    async fn record_xphone_chunk(&self, facts: &[XphoneFact], sequence: i64, now: Timestamp) -> Result<u64, StoreError> {
-        let users: Vec<Uuid> = facts.iter().map(|fact| fact.user.0).collect();
-        let telephones: Vec<i32> = facts.iter().map(|fact| fact.telephone_state).collect();
-        let meetings: Vec<String> = facts.iter().map(|fact| fact.meeting.label().to_owned()).collect();
-        let statuses: Vec<Uuid> = facts.iter().map(|fact| fact.status.0).collect();
-        let ours: Vec<bool> = facts.iter().map(|fact| fact.ours).collect();
-        let connected: Vec<bool> = facts.iter().map(|fact| fact.client_connected).collect();
-        let recorded = sqlx::query!(
-            r#"
-            update user_state s set
-                xphone_telephone_state = n.telephone_state,
-                xphone_meeting = n.meeting,
-                xphone_status_guid = n.status,
-                xphone_ours = n.ours,
-                xphone_client_connected = n.connected,
-                xphone_sequence = $7,
-                xphone_observed_at = $8,
-                confirm_at = case when n.connected and not s.xphone_client_connected then least(s.confirm_at, $8) else s.confirm_at end,
-                revisit_at = case when n.matters then least(s.revisit_at, $8) else s.revisit_at end
-            from (
-                select n.*, (held.xphone_telephone_state, held.xphone_meeting, before.kind)
-                        is distinct from (n.telephone_state, n.meeting, after.kind) as matters
-                from unnest($1::uuid[], $2::int4[], $3::text[], $4::uuid[], $5::bool[], $6::bool[])
-                        as n (user_guid, telephone_state, meeting, status, ours, connected)
-                    join user_state held on held.user_guid = n.user_guid
-                    left join presence_status before on before.guid = held.xphone_status_guid and not held.xphone_ours
-                        and before.kind in ('busy', 'do_not_disturb')
-                    left join presence_status after on after.guid = n.status and not n.ours and after.kind in ('busy', 'do_not_disturb')
-                where (held.xphone_telephone_state, held.xphone_meeting, held.xphone_status_guid, held.xphone_ours, held.xphone_client_connected)
-                    is distinct from (n.telephone_state, n.meeting, n.status, n.ours, n.connected)
-                order by n.user_guid for no key update of held
-            ) n
-            where s.user_guid = n.user_guid
-                and (s.xphone_telephone_state, s.xphone_meeting, s.xphone_status_guid, s.xphone_ours, s.xphone_client_connected)
-                    is distinct from (n.telephone_state, n.meeting, n.status, n.ours, n.connected)
-            "#,
-            &users,
-            &telephones,
-            &meetings,
-            &statuses,
-            &ours,
-            &connected,
-            sequence,
-            now.to_sqlx(),
-        )
-        .execute(&self.pool)
-        .await?;
-        Ok(recorded.rows_affected())
     }
 }

@@ -87,7 +87,7 @@ impl Directory {
             self.activators.reconciler.wake();
             self.activators.confirmer.wake();
             self.activators.subscriptions.wake();
-            self.activators.xphone_reader.wake();
+            self.activators.listener.wake();
             self.activators.sweep.wake();
         }
         Ok(Progress::Idle)

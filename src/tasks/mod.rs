@@ -11,9 +11,11 @@
 //! | [`sweep`] | reads everybody in turn |
 //! | [`subscriptions`] | keeps Graph telling us |
 //! | [`directory`] | reads people, profiles and the tree |
-//! | [`xphone_reader`] | reads what XPhone shows, and compares our appointments |
+//! | [`listener`] | reads what XPhone shows, and follows its events |
+//! | [`appointments`] | compares our appointments in XPhone with what we recorded |
 //! | [`upkeep`] | forgets what has served its time |
 
+pub mod appointments;
 pub mod confirmer;
 pub mod depositor;
 pub mod directory;
@@ -21,12 +23,12 @@ pub mod dispatcher;
 pub mod driver;
 pub mod intake;
 pub mod lifecycle;
+pub mod listener;
 pub mod opener;
 pub mod reconciler;
 pub mod subscriptions;
 pub mod sweep;
 pub mod upkeep;
-pub mod xphone_reader;
 
 use std::sync::Arc;
 
@@ -66,7 +68,7 @@ pub struct Activators {
     /// Subscriptions may want care.
     pub subscriptions: Activator,
     /// People are known whose presence in XPhone is not.
-    pub xphone_reader: Activator,
+    pub listener: Activator,
     /// People are known whose presence in Teams is not.
     pub sweep: Activator,
 }

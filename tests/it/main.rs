@@ -5,6 +5,7 @@ mod chain;
 mod command;
 mod identity;
 mod imports;
+mod listening;
 mod people;
 mod refusals;
 mod restart;

@@ -2,6 +2,8 @@
 //!
 //! Every test has a world of its own: a database copied from a migrated template, emulators and listeners on free ports.
 
+mod xphone_side;
+
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -210,22 +212,13 @@ impl World {
         self.teams_account(person.teams, &email, Some(&email), true).await;
         self.teams(person, "Available/Available").await;
         self.xphone_user(person.xphone, &email, &[("Appointment", "busy", true), ("Do not disturb", "doNotDisturb", true)]).await;
-        self.xphone_control(Method::PUT, &format!("users/{}/client", person.xphone), json!({"connected": true})).await;
+        self.xphone_client(person, true).await;
         person
     }
 
     pub async fn teams_account(&self, id: Uuid, user_principal_name: &str, mail: Option<&str>, enabled: bool) {
         let account = json!({"userPrincipalName": user_principal_name, "mail": mail, "accountEnabled": enabled});
         self.graph_control(Method::PUT, &format!("users/{id}"), account).await;
-    }
-
-    pub async fn xphone_user(&self, guid: Uuid, email: &str, profiles: &[(&str, &str, bool)]) {
-        let profile = |(name, kind, active): &(&str, &str, bool)| json!({"name": name, "kind": kind, "active": active});
-        let user = json!({
-            "email": email, "accountName": email, "displayName": email, "location": self.location, "configurationGroup": null,
-            "profiles": profiles.iter().map(profile).collect::<Vec<_>>(),
-        });
-        self.xphone_control(Method::PUT, &format!("users/{guid}"), user).await;
     }
 
     // ---- What people do ----
@@ -241,28 +234,10 @@ impl World {
         self.graph_control(Method::PUT, "teams", everybody.into()).await;
     }
 
-    /// The user picks a status in XPhone by hand.
-    pub async fn xphone_status(&self, person: Person, kind: &str) {
-        self.xphone_control(Method::PUT, &format!("users/{}/status", person.xphone), json!({"kind": kind, "origin": null})).await;
-    }
-
-    pub async fn xphone_telephone(&self, person: Person, state: u32) {
-        self.xphone_control(Method::PUT, &format!("users/{}/telephone", person.xphone), json!({"state": state})).await;
-    }
-
-    /// The user removes what the gateway set.
-    pub async fn remove_appointment(&self, person: Person) {
-        self.xphone_control(Method::DELETE, &format!("users/{}/appointments/presence-gateway", person.xphone), Value::Null).await;
-    }
-
     // ---- What goes wrong ----
 
     pub async fn graph_faults(&self, faults: Value) {
         self.graph_control(Method::PUT, "faults", faults).await;
-    }
-
-    pub async fn xphone_faults(&self, faults: Value) {
-        self.xphone_control(Method::PUT, "faults", faults).await;
     }
 
     /// Somebody drops the database under the running gateway.
@@ -298,10 +273,6 @@ impl World {
 
     pub async fn directory(&self) {
         self.app.tasks.directory.run().await.unwrap();
-    }
-
-    pub async fn xphone_read(&self) {
-        self.app.tasks.xphone_reader.run().await.unwrap();
     }
 
     pub async fn tend_subscriptions(&self) -> Progress {
@@ -374,6 +345,11 @@ impl World {
         self.advance(SignedDuration::from_secs(121));
     }
 
+    /// Another replica of the gateway, with a clock of its own.
+    pub async fn replica(&self, clock: &Clock) -> App {
+        wire(&self.config, &self.database, clock).await
+    }
+
     // ---- Time ----
 
     pub fn advance(&self, by: SignedDuration) {
@@ -383,32 +359,6 @@ impl World {
     }
 
     // ---- What can be seen ----
-
-    /// What XPhone shows for the user.
-    pub async fn shown(&self, person: Person) -> Shown {
-        let user = self.xphone_look(&format!("users/{}", person.xphone)).await;
-        let text = user["entry"]["presenceText"].as_str().unwrap().to_owned();
-        Shown { text, origin: user["entry"]["origin"].as_str().map(str::to_owned) }
-    }
-
-    /// What people read in XPhone about the user.
-    pub async fn text(&self, person: Person) -> String {
-        self.shown(person).await.text
-    }
-
-    /// The user's appointments of our key, hidden or not.
-    pub async fn appointment(&self, person: Person) -> Option<Value> {
-        let user = self.xphone_look(&format!("users/{}", person.xphone)).await;
-        let mut ours = user["appointments"].as_array().unwrap().iter().filter(|one| one["key"] == "presence-gateway");
-        let found = ours.next().cloned();
-        assert_eq!(ours.next(), None);
-        found
-    }
-
-    /// Writes to XPhone's appointments so far.
-    pub async fn writes(&self) -> usize {
-        self.xphone_look("requests").await["appointment_writes"].as_array().unwrap().len()
-    }
 
     /// Why the user shows what they show.
     pub async fn reason(&self, person: Person) -> String {
@@ -438,16 +388,8 @@ impl World {
         self.http.get(format!("{}/control/{path}", self.graph.base_url)).send().await.unwrap().json().await.unwrap()
     }
 
-    pub async fn xphone_look(&self, path: &str) -> Value {
-        self.http.get(format!("{}/{path}", self.xphone.control_url())).send().await.unwrap().json().await.unwrap()
-    }
-
     pub async fn graph_control(&self, method: Method, path: &str, body: Value) -> Response {
         self.call(method, &format!("{}/control/{path}", self.graph.base_url), body).await
-    }
-
-    pub async fn xphone_control(&self, method: Method, path: &str, body: Value) -> Response {
-        self.call(method, &format!("{}/{path}", self.xphone.control_url()), body).await
     }
 
     async fn call(&self, method: Method, url: &str, body: Value) -> Response {

@@ -1,0 +1,158 @@
+//! What was observed in XPhone: only who holds the listener's lease records it, and every record wakes whom it concerns.
+
+use jiff::Timestamp;
+use jiff_sqlx::ToSqlx;
+use uuid::Uuid;
+
+use super::feed::{self, Feed};
+use super::lease::{self, Lease};
+use super::{Store, StoreError, commit};
+use crate::domain::ids::{PresenceStateGuid, UserGuid};
+use crate::domain::mapping::Meeting;
+
+/// Facts in one statement: whoever records about the same users must not wait for a whole tenant's.
+pub const XPHONE_FACTS_MAX: usize = 500;
+
+/// What XPhone said of a user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct XphoneFact {
+    /// Whose presence.
+    pub user: UserGuid,
+    /// Bits of the telephone state.
+    pub telephone_state: i32,
+    /// The meeting, if any.
+    pub meeting: Meeting,
+    /// The status now shown.
+    pub status: PresenceStateGuid,
+    /// Whether the gateway made the presence now shown.
+    pub ours: bool,
+    /// Whether a client of the user is connected.
+    pub client_connected: bool,
+    /// The event, or the snapshot, that said so.
+    pub sequence: i64,
+}
+
+/// What came of recording facts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Recorded {
+    /// Users of whom something is new.
+    pub changed: u64,
+    /// Of those, users whose own presence may have changed: they were woken.
+    pub woken: u64,
+    /// Of those, users whose client has just connected: Teams is to be read.
+    pub to_confirm: u64,
+}
+
+#[derive(Default)]
+struct Columns {
+    users: Vec<Uuid>,
+    telephones: Vec<i32>,
+    meetings: Vec<String>,
+    statuses: Vec<Uuid>,
+    ours: Vec<bool>,
+    connected: Vec<bool>,
+    sequences: Vec<i64>,
+}
+
+fn columns(facts: &[XphoneFact]) -> Columns {
+    let mut columns = Columns::default();
+    for fact in facts {
+        columns.users.push(fact.user.0);
+        columns.telephones.push(fact.telephone_state);
+        columns.meetings.push(fact.meeting.label().to_owned());
+        columns.statuses.push(fact.status.0);
+        columns.ours.push(fact.ours);
+        columns.connected.push(fact.client_connected);
+        columns.sequences.push(fact.sequence);
+    }
+    columns
+}
+
+impl Store {
+    /// Records facts, at most one a user and [`XPHONE_FACTS_MAX`] in all, that arrived at `now`. Where a client has just connected,
+    /// Teams is to be read. Woken is only whose own presence may have changed: what we set there ourselves changes nobody's.
+    ///
+    /// `None`: the lease is another's by now, who may know newer facts, and nothing was recorded. It stays ours until this is done.
+    ///
+    /// # Errors
+    /// Postgres could not.
+    pub async fn record_xphone(
+        &self,
+        facts: &[XphoneFact],
+        lease: Lease,
+        now: Timestamp,
+    ) -> Result<Option<Recorded>, StoreError> {
+        let Columns { users, telephones, meetings, statuses, ours, connected, sequences } = columns(facts);
+        let mut tx = self.begin().await?;
+        if !lease::is_held(&mut tx, lease).await? {
+            return Ok(None);
+        }
+        let recorded = sqlx::query!(
+            r#"
+            with changed as (
+                update user_state s set
+                    xphone_telephone_state = n.telephone_state,
+                    xphone_meeting = n.meeting,
+                    xphone_status_guid = n.status,
+                    xphone_ours = n.ours,
+                    xphone_client_connected = n.connected,
+                    xphone_sequence = n.sequence,
+                    xphone_observed_at = $8,
+                    confirm_at = case when n.started then least(s.confirm_at, $8) else s.confirm_at end,
+                    changed_at = case when n.matters then coalesce(s.changed_at, $8) else s.changed_at end,
+                    revisit_at = case when n.matters then least(s.revisit_at, $8) else s.revisit_at end
+                from (
+                    select n.*, n.connected and not held.xphone_client_connected as started,
+                        (held.xphone_telephone_state, held.xphone_meeting, before.kind)
+                            is distinct from (n.telephone_state, n.meeting, after.kind) as matters
+                    from unnest($1::uuid[], $2::int4[], $3::text[], $4::uuid[], $5::bool[], $6::bool[], $7::int8[])
+                            as n (user_guid, telephone_state, meeting, status, ours, connected, sequence)
+                        join user_state held on held.user_guid = n.user_guid
+                        left join presence_status before on before.guid = held.xphone_status_guid and not held.xphone_ours
+                            and before.kind in ('busy', 'do_not_disturb')
+                        left join presence_status after on after.guid = n.status and not n.ours
+                            and after.kind in ('busy', 'do_not_disturb')
+                    where (held.xphone_telephone_state, held.xphone_meeting, held.xphone_status_guid, held.xphone_ours,
+                            held.xphone_client_connected)
+                        is distinct from (n.telephone_state, n.meeting, n.status, n.ours, n.connected)
+                    order by n.user_guid for no key update of held
+                ) n
+                where s.user_guid = n.user_guid
+                    and (s.xphone_telephone_state, s.xphone_meeting, s.xphone_status_guid, s.xphone_ours, s.xphone_client_connected)
+                        is distinct from (n.telephone_state, n.meeting, n.status, n.ours, n.connected)
+                returning n.matters, n.started
+            )
+            select count(*) as "changed!", count(*) filter (where matters) as "woken!", count(*) filter (where started) as "started!"
+            from changed
+            "#,
+            &users,
+            &telephones,
+            &meetings,
+            &statuses,
+            &ours,
+            &connected,
+            &sequences,
+            now.to_sqlx(),
+        )
+        .fetch_one(&mut *tx)
+        .await?;
+        commit(tx).await?;
+        let count = |rows: i64| u64::try_from(rows).unwrap_or_default();
+        let (changed, woken, to_confirm) = (count(recorded.changed), count(recorded.woken), count(recorded.started));
+        Ok(Some(Recorded { changed, woken, to_confirm }))
+    }
+
+    /// Notes that what is recorded of XPhone was still true at `at`; `false`: the lease is another's by now, and nothing was noted.
+    ///
+    /// # Errors
+    /// Postgres could not.
+    pub async fn note_xphone_true(&self, lease: Lease, at: Timestamp) -> Result<bool, StoreError> {
+        let mut tx = self.begin().await?;
+        if !lease::is_held(&mut tx, lease).await? {
+            return Ok(false);
+        }
+        feed::note(&mut tx, Feed::XphonePresence, at).await?;
+        commit(tx).await?;
+        Ok(true)
+    }
+}

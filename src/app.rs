@@ -28,7 +28,7 @@ use crate::tasks::appointments::Appointments;
 use crate::tasks::confirmer::{Confirmer, Reading};
 use crate::tasks::depositor;
 use crate::tasks::directory::Directory;
-use crate::tasks::dispatcher::Dispatcher;
+use crate::tasks::dispatcher::{Dispatcher, TeamsCourier, XphoneCourier};
 use crate::tasks::driver::{Task, chain, drive};
 use crate::tasks::intake::Intake;
 use crate::tasks::lifecycle::Lifecycle;
@@ -120,8 +120,10 @@ pub struct Tasks {
     pub lifecycle: Lifecycle,
     /// Decides.
     pub reconciler: Reconciler,
-    /// Sends.
-    pub dispatcher: Dispatcher,
+    /// Sends to XPhone.
+    pub xphone_dispatcher: Dispatcher<XphoneCourier>,
+    /// Sends to Teams.
+    pub teams_dispatcher: Dispatcher<TeamsCourier>,
     /// Confirms.
     pub confirmer: Confirmer,
     /// Reads everybody.
@@ -236,7 +238,7 @@ impl Parts<'_> {
             appointments: Appointments {
                 store: store(),
                 xphone: Arc::clone(&xphone),
-                origin: origin.clone(),
+                origin,
                 replica,
                 clock: clock(),
                 activators: activators(),
@@ -253,20 +255,32 @@ impl Parts<'_> {
                 opener: Opener::start().map_err(StartError::Threads)?,
             },
             lifecycle: Lifecycle { store: store(), tenant, clock: clock(), metrics: metrics(), activators: activators() },
-            reconciler: Reconciler { store: store(), clock: clock(), metrics: metrics(), activators: activators() },
-            dispatcher: Dispatcher {
+            reconciler: Reconciler {
                 store: store(),
-                xphone,
-                origin,
                 clock: clock(),
+                timing: graph_config.timing,
                 metrics: metrics(),
                 activators: activators(),
-                side: Mutex::default(),
             },
+            xphone_dispatcher: self.xphone_dispatcher(xphone),
+            teams_dispatcher: self.teams_dispatcher(graph),
             confirmer: Confirmer(Arc::clone(&reading)),
             sweep: Sweep { reading, period: graph_config.sweep, replica, round: Mutex::new(None) },
             upkeep: Upkeep { store: store(), clock: clock() },
         })
+    }
+
+    fn xphone_dispatcher(&self, xphone: Arc<XPhone>) -> Dispatcher<XphoneCourier> {
+        let courier = XphoneCourier { xphone, origin: self.config.xphone.origin.clone(), metrics: self.metrics.clone() };
+        let activator = self.activators.xphone_dispatcher.clone();
+        Dispatcher::new(self.store.clone(), courier, self.clock.clone(), self.metrics.clone(), activator)
+    }
+
+    fn teams_dispatcher(&self, graph: Arc<Client>) -> Dispatcher<TeamsCourier> {
+        let session_life = self.config.graph.timing.session_life;
+        let courier = TeamsCourier { graph, session_life, activators: self.activators.clone() };
+        let activator = self.activators.teams_dispatcher.clone();
+        Dispatcher::new(self.store.clone(), courier, self.clock.clone(), self.metrics.clone(), activator)
     }
 
     fn graph(&self, http: reqwest::Client) -> Result<Client, StartError> {
@@ -325,7 +339,8 @@ impl Tasks {
             (Box::new(self.intake), QUEUE_PERIOD, wake.intake.clone()),
             (Box::new(self.lifecycle), QUEUE_PERIOD, wake.lifecycle.clone()),
             (Box::new(self.reconciler), QUEUE_PERIOD, wake.reconciler.clone()),
-            (Box::new(self.dispatcher), QUEUE_PERIOD, wake.dispatcher.clone()),
+            (Box::new(self.xphone_dispatcher), QUEUE_PERIOD, wake.xphone_dispatcher.clone()),
+            (Box::new(self.teams_dispatcher), QUEUE_PERIOD, wake.teams_dispatcher.clone()),
             (Box::new(self.confirmer), CONFIRM_PERIOD, wake.confirmer.clone()),
             (Box::new(self.sweep), QUEUE_PERIOD, wake.sweep.clone()),
             (Box::new(self.upkeep), UPKEEP_PERIOD, quiet()),

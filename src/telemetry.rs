@@ -121,8 +121,8 @@ impl Metrics {
     }
 
     /// Counts a decision by its reason.
-    pub fn count_decision(&self, reason: &'static str) {
-        self.decisions.add(1, &[KeyValue::new("result", reason)]);
+    pub fn count_decision(&self, slot: &'static str, reason: &'static str) {
+        self.decisions.add(1, &[KeyValue::new("slot", slot), KeyValue::new("result", reason)]);
     }
 
     /// Counts the end of something shown, by what ended it.

@@ -9,8 +9,8 @@ use jiff::{SignedDuration, Timestamp};
 use super::Failure;
 use crate::clock::Clock;
 use crate::config::Sources;
-use crate::domain::reconcile::{Snapshot, Source, decide};
-use crate::domain::slot::{Look, Slot};
+use crate::domain::reconcile::{Decision, Snapshot, Source, decide};
+use crate::domain::slot::{Look, Record, Slot, SlotName, TeamsSlot};
 use crate::store::user::Portrait;
 
 /// `presence-gateway explain`
@@ -29,7 +29,7 @@ const UNMATCHED_MAX: usize = 10_000;
 
 impl Explain {
     pub(super) async fn run(self, sources: &Sources) -> Result<ExitCode, Failure> {
-        let (_, store) = super::open(sources).await?;
+        let (config, store) = super::open(sources).await?;
         let Some(user) = &self.user else {
             for (user, reason) in store.unmatched_people(UNMATCHED_MAX).await? {
                 println!("{user} {reason}");
@@ -43,7 +43,7 @@ impl Explain {
             return Ok(ExitCode::FAILURE);
         }
         for user in found {
-            if let Some(portrait) = store.portrait(user, now).await? {
+            if let Some(portrait) = store.portrait(user, now, config.graph.timing).await? {
                 print!("{}", describe(&portrait, now)?);
             }
         }
@@ -57,7 +57,6 @@ impl Explain {
 /// None: writing to a text does not fail.
 pub fn describe(portrait: &Portrait, now: Timestamp) -> Result<String, std::fmt::Error> {
     let snapshot = &portrait.due.snapshot;
-    let decision = decide(snapshot);
     let mut text = String::new();
     writeln!(text, "user          {}", portrait.due.user)?;
     writeln!(text, "matched       {}", portrait.matched)?;
@@ -66,13 +65,25 @@ pub fn describe(portrait: &Portrait, now: Timestamp) -> Result<String, std::fmt:
     let policy = snapshot.policy;
     let shadow = if policy.shadow { ", on trial (shadow)" } else { "" };
     writeln!(text, "policy        {} (from {}){shadow}", policy.mode.label(), policy.mode_from.label())?;
-    writeln!(text, "shown         {}", shown(&snapshot.appointment, now))?;
-    if let Some((shows, attempts, problem)) = &portrait.mailbox {
-        let what = if *shows { "setting the appointment" } else { "taking the appointment away" };
-        let problem = problem.as_deref().unwrap_or("not tried yet");
-        writeln!(text, "on its way    {what}; {attempts} attempts; {problem}")?;
+    let Decision { remembered, appointment, session, preferred, .. } = decide(snapshot);
+    let itself = remembered
+        .map_or("nothing known".to_owned(), |known| format!("{}, since {}", known.native.label(), age(known.since, now)));
+    writeln!(text, "Teams itself  {itself}")?;
+    let slots = [
+        (SlotName::XphoneAppointment, shown(&snapshot.appointment, now), appointment.reason),
+        (SlotName::TeamsSession, recorded(snapshot.session, "in a call", now), session.reason),
+        (SlotName::TeamsPreferred, recorded(snapshot.preferred, "do not disturb", now), preferred.reason),
+    ];
+    for (slot, shows, reason) in slots {
+        writeln!(text, "{}", heading(slot))?;
+        writeln!(text, "  shows       {shows}")?;
+        if let Some(letter) = portrait.mailboxes.iter().find(|letter| letter.slot == slot) {
+            let what = if letter.shows { "setting it" } else { "taking it away" };
+            let problem = letter.problem.as_deref().unwrap_or("not tried yet");
+            writeln!(text, "  on its way  {what}; {} attempts; {problem}", letter.attempts)?;
+        }
+        writeln!(text, "  because     {}", reason.describe(slot))?;
     }
-    writeln!(text, "because       {}", decision.reason)?;
     let at = |moment: Option<Timestamp>| moment.map_or("never".to_owned(), |moment| age(moment, now));
     writeln!(text, "last decided  {}", at(portrait.decided_at))?;
     let next = portrait.revisit_at.map_or("when something changes".to_owned(), |next| age(next, now));
@@ -94,6 +105,25 @@ fn xphone(snapshot: &Snapshot, observed_at: Option<Timestamp>, now: Timestamp) -
     let Some(entry) = snapshot.xphone else { return "nothing yet".to_owned() };
     let changed = observed_at.map_or(String::new(), |at| format!(", changed {}", age(at, now)));
     format!("{} by itself{changed}", entry.native().label())
+}
+
+fn heading(slot: SlotName) -> &'static str {
+    match slot {
+        SlotName::XphoneAppointment => "in XPhone, as an appointment",
+        SlotName::TeamsSession => "in Teams, as a presence session",
+        SlotName::TeamsPreferred => "in Teams, as the preferred presence",
+    }
+}
+
+fn recorded(slot: TeamsSlot, what: &str, now: Timestamp) -> String {
+    match slot.record {
+        Record::Empty => "nothing".to_owned(),
+        Record::Suppressed { why, since } => format!("nothing: {} {}", why.label(), age(since, now)),
+        Record::Shown { since, reached: None, .. } => format!("{what}, since {}, not confirmed by Graph yet", age(since, now)),
+        Record::Shown { since, reached: Some(reached), .. } => {
+            format!("{what}, since {}, until {} unless renewed", age(since, now), age(reached.until, now))
+        }
+    }
 }
 
 fn shown(slot: &Slot, now: Timestamp) -> String {

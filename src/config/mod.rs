@@ -12,6 +12,8 @@ use secrecy::SecretString;
 use url::Url;
 use uuid::Uuid;
 
+use crate::domain::reconcile::Timing;
+
 pub use secrets::{KEY_BYTES, SealingKeys};
 pub use sources::Sources;
 
@@ -77,12 +79,8 @@ pub struct Graph {
     pub sweep: Duration,
     /// Requests in any 30 seconds, at most.
     pub requests_per_30_seconds_max: u32,
-    /// How long after a clear a notification of our own value is an echo.
-    pub notification_grace: Duration,
-    /// How long after a clear a read of our own value is an echo.
-    pub read_grace: Duration,
-    /// How long a presence session lives unless renewed.
-    pub session: Duration,
+    /// For how long what we took away in Teams may still be told of, and how long our session lives unless renewed.
+    pub timing: Timing,
 }
 
 /// A Microsoft cloud: where it is, and whether it notifies of presence.

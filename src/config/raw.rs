@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use url::{Host, Url};
@@ -13,6 +14,8 @@ use uuid::Uuid;
 use super::{
     Admin, Cloud, Config, ConfigError, Credential, Database, Directory, Graph, Http, LogFormat, SealingKeys, Telemetry, Xphone,
 };
+
+use crate::domain::reconcile::Timing;
 
 const SESSION_MINUTES: std::ops::RangeInclusive<u64> = 5..=240;
 const SECONDS: std::ops::RangeInclusive<u64> = 1..=86_400;
@@ -244,10 +247,14 @@ fn graph(raw: RawGraph, complaints: &mut Complaints) -> Option<Graph> {
         complaints.add("graph.session_minutes", raw.session_minutes, "5 to 240");
     }
     let push = raw.push && cloud.is_none_or(Cloud::has_push);
-    let (sweep, session) = (Duration::from_secs(raw.sweep_seconds), Duration::from_secs(raw.session_minutes * 60));
+    let sweep = Duration::from_secs(raw.sweep_seconds);
     let requests_per_30_seconds_max = raw.requests_per_30_seconds_max;
-    let notification_grace = Duration::from_secs(raw.notification_grace_seconds);
-    let read_grace = Duration::from_secs(raw.read_grace_seconds);
+    let seconds = |seconds: u64| SignedDuration::from_secs(i64::try_from(seconds).unwrap_or(i64::MAX));
+    let timing = Timing {
+        notification_grace: seconds(raw.notification_grace_seconds),
+        read_grace: seconds(raw.read_grace_seconds),
+        session_life: seconds(raw.session_minutes.saturating_mul(60)),
+    };
     let credential = credential(raw, complaints);
     Some(Graph {
         cloud: cloud?,
@@ -259,9 +266,7 @@ fn graph(raw: RawGraph, complaints: &mut Complaints) -> Option<Graph> {
         push,
         sweep,
         requests_per_30_seconds_max,
-        notification_grace,
-        read_grace,
-        session,
+        timing,
     })
 }
 

@@ -17,6 +17,12 @@ pub const DO_NOT_DISTURB_LIFE: SignedDuration = SignedDuration::from_hours(24);
 /// Once an appointment is due to be moved on but no fresh read confirms its cause, how soon to look again.
 pub const RENEWAL_RETRY: SignedDuration = SignedDuration::from_mins(5);
 
+/// What XPhone said keeps nothing alive in Teams once XPhone has not been heard for this long.
+pub const XPHONE_TRUSTED: SignedDuration = SignedDuration::from_mins(5);
+
+/// A read of Teams that was asked for and did not come is asked for again after this.
+pub const READ_RETRY: SignedDuration = SignedDuration::from_secs(10);
+
 /// However near an end is, the same user is not looked at again sooner: no loop without a pause.
 pub const REVISIT_MIN: SignedDuration = SignedDuration::from_secs(1);
 

@@ -16,26 +16,66 @@ pub enum TeamsNative {
     DoNotDisturb,
 }
 
+/// What is visible in Teams, told apart as far as the rules need it: some of it may be our own doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TeamsWords {
+    /// Nothing that XPhone should know.
+    Free,
+    /// Signed out: reads the same whatever is preferred. *Appear offline*, picked by hand, is [`Free`](Self::Free).
+    Offline,
+    /// In a call; also what our own session looks like.
+    InACall,
+    /// In a call of several; never ours.
+    InAConferenceCall,
+    /// Sharing the screen; never ours.
+    Presenting,
+    /// Plain do not disturb; also what our own preferred presence looks like.
+    DoNotDisturb,
+    /// Focusing, urgent interruptions only and the like; never ours.
+    Focusing,
+}
+
+impl TeamsWords {
+    /// What they mean where they are not our own doing.
+    #[must_use]
+    pub fn native(self) -> TeamsNative {
+        match self {
+            Self::Free | Self::Offline => TeamsNative::Free,
+            Self::InACall | Self::InAConferenceCall => TeamsNative::Call,
+            Self::Presenting => TeamsNative::Presenting,
+            Self::DoNotDisturb | Self::Focusing => TeamsNative::DoNotDisturb,
+        }
+    }
+}
+
 /// Why something is shown; a cause ends when its side no longer says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Cause {
-    /// A Teams call, with or without a shared screen.
+    /// A call: in Teams with or without a shared screen, in XPhone also a meeting with sound.
     Call,
-    /// Do not disturb in Teams.
+    /// Do not disturb.
     DoNotDisturb,
 }
 
 /// One reading of Teams' two words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TeamsReading {
-    /// What it means; `None`: Teams does not know, so nothing is observed.
-    pub native: Option<TeamsNative>,
+    /// What they say; `None`: Teams does not know, so nothing is observed.
+    pub words: Option<TeamsWords>,
     /// Whether both words are known ones; unknown words count as free and deserve a look.
     pub known: bool,
 }
 
-const CALL: [&str; 2] = ["inacall", "inaconferencecall"];
-const DO_NOT_DISTURB: [&str; 3] = ["donotdisturb", "urgentinterruptionsonly", "focusing"];
+const DO_NOT_DISTURB: &str = "donotdisturb";
+/// All the words that mean something else than free, the more telling ones first.
+const TELLING: [(&str, TeamsWords); 6] = [
+    ("inaconferencecall", TeamsWords::InAConferenceCall),
+    ("inacall", TeamsWords::InACall),
+    ("presenting", TeamsWords::Presenting),
+    ("urgentinterruptionsonly", TeamsWords::Focusing),
+    ("focusing", TeamsWords::Focusing),
+    (DO_NOT_DISTURB, TeamsWords::DoNotDisturb),
+];
 const FREE: [&str; 12] = [
     "available",
     "availableidle",
@@ -54,27 +94,25 @@ const FREE: [&str; 12] = [
 /// Reads Teams' two words, ignoring case; some tenants swap them, so the telling word may stand in either.
 #[must_use]
 pub fn read_teams(availability: &str, activity: &str) -> TeamsReading {
-    let words = [availability.to_ascii_lowercase(), activity.to_ascii_lowercase()];
-    let says = |list: &[&str]| words.iter().any(|word| list.contains(&word.as_str()));
+    let both = [availability.to_ascii_lowercase(), activity.to_ascii_lowercase()];
+    let says = |word: &str| both.iter().any(|said| said == word);
     let known = |word: &String| {
         let word = word.as_str();
-        CALL.contains(&word)
-            || DO_NOT_DISTURB.contains(&word)
-            || FREE.contains(&word)
-            || ["presenting", "presenceunknown", ""].contains(&word)
+        TELLING.iter().any(|(telling, _)| *telling == word) || FREE.contains(&word) || ["presenceunknown", ""].contains(&word)
     };
-    let native = if says(&CALL) {
-        Some(TeamsNative::Call)
-    } else if says(&["presenting"]) {
-        Some(TeamsNative::Presenting)
-    } else if says(&DO_NOT_DISTURB) {
-        Some(TeamsNative::DoNotDisturb)
-    } else if says(&["presenceunknown"]) {
-        None
-    } else {
-        Some(TeamsNative::Free)
+    let known = both.iter().all(known);
+    let telling = TELLING.iter().find(|(word, _)| says(word)).map(|(_, words)| *words);
+    let words = match telling {
+        // Whatever stands beside it, it is do not disturb; but ours has nothing beside it.
+        Some(TeamsWords::DoNotDisturb) if !both.iter().all(|word| [DO_NOT_DISTURB, ""].contains(&word.as_str())) => {
+            Some(TeamsWords::Focusing)
+        }
+        Some(words) => Some(words),
+        None if says("presenceunknown") => None,
+        None if says("offline") && !says("offwork") => Some(TeamsWords::Offline),
+        None => Some(TeamsWords::Free),
     };
-    TeamsReading { native, known: words.iter().all(known) }
+    TeamsReading { words, known }
 }
 
 impl TeamsNative {
@@ -228,14 +266,22 @@ impl XphoneEntry {
     /// What XPhone itself says, without what the gateway put there; of several, the strongest.
     #[must_use]
     pub fn native(&self) -> Presence {
-        let calling = self.telephone_state & TELEPHONE_BUSY != 0 || matches!(self.meeting, Meeting::Audio | Meeting::Video);
-        let telephone = if calling { Presence::OnThePhone } else { Presence::Free };
+        let telephone = if self.says(Cause::Call) { Presence::OnThePhone } else { Presence::Free };
         let status = match self.status {
             Some(StatusKind::DoNotDisturb) if !self.ours => Presence::DoNotDisturb,
             Some(StatusKind::Busy) if !self.ours => Presence::Busy,
             _ => Presence::Free,
         };
         telephone.max(status)
+    }
+
+    /// Whether XPhone itself gives this cause to show something in Teams; it may give both at once.
+    #[must_use]
+    pub fn says(&self, cause: Cause) -> bool {
+        match cause {
+            Cause::Call => self.telephone_state & TELEPHONE_BUSY != 0 || matches!(self.meeting, Meeting::Audio | Meeting::Video),
+            Cause::DoNotDisturb => self.status == Some(StatusKind::DoNotDisturb) && !self.ours,
+        }
     }
 }
 
@@ -245,22 +291,26 @@ mod tests {
 
     #[test]
     fn teams_words() {
-        use TeamsNative::{Call, DoNotDisturb, Free, Presenting};
-        let known = |native| TeamsReading { native, known: true };
+        use TeamsWords::{DoNotDisturb, Focusing, Free, InACall, InAConferenceCall, Offline, Presenting};
+        let known = |words| TeamsReading { words, known: true };
         let check = |availability, activity, expected| {
             assert_eq!(read_teams(availability, activity), expected, "{availability}/{activity}");
         };
-        check("Busy", "InACall", known(Some(Call)));
-        check("Busy", "InAConferenceCall", known(Some(Call)));
-        check("busy", "inacall", known(Some(Call)));
-        check("inACall", "busy", known(Some(Call)));
-        check("Away", "InACall", known(Some(Call)));
+        check("Busy", "InACall", known(Some(InACall)));
+        check("Busy", "InAConferenceCall", known(Some(InAConferenceCall)));
+        check("busy", "inacall", known(Some(InACall)));
+        check("inACall", "busy", known(Some(InACall)));
+        check("Away", "InACall", known(Some(InACall)));
+        check("InACall", "InAConferenceCall", known(Some(InAConferenceCall)));
+        check("DoNotDisturb", "InACall", known(Some(InACall)));
         check("DoNotDisturb", "Presenting", known(Some(Presenting)));
         check("presenting", "doNotDisturb", known(Some(Presenting)));
         check("DoNotDisturb", "DoNotDisturb", known(Some(DoNotDisturb)));
-        check("DoNotDisturb", "UrgentInterruptionsOnly", known(Some(DoNotDisturb)));
-        check("DoNotDisturb", "Focusing", known(Some(DoNotDisturb)));
-        check("focusing", "doNotDisturb", known(Some(DoNotDisturb)));
+        check("doNotDisturb", "", known(Some(DoNotDisturb)));
+        check("DoNotDisturb", "UrgentInterruptionsOnly", known(Some(Focusing)));
+        check("DoNotDisturb", "Focusing", known(Some(Focusing)));
+        check("focusing", "doNotDisturb", known(Some(Focusing)));
+        check("DoNotDisturb", "Available", known(Some(Focusing)));
         check("PresenceUnknown", "PresenceUnknown", known(None));
         check("presenceUnknown", "", known(None));
         check("Busy", "InAMeeting", known(Some(Free)));
@@ -268,11 +318,13 @@ mod tests {
         check("Available", "OutOfOffice", known(Some(Free)));
         check("Away", "Away", known(Some(Free)));
         check("BeRightBack", "BeRightBack", known(Some(Free)));
+        check("Offline", "Offline", known(Some(Offline)));
+        check("offline", "", known(Some(Offline)));
         check("Offline", "OffWork", known(Some(Free)));
         check("AvailableIdle", "AvailableInactive", known(Some(Free)));
-        check("NotAvailable", "Unknown", TeamsReading { native: Some(Free), known: false });
-        check("Levitating", "Levitating", TeamsReading { native: Some(Free), known: false });
-        check("DoNotDisturb", "Levitating", TeamsReading { native: Some(DoNotDisturb), known: false });
+        check("NotAvailable", "Unknown", TeamsReading { words: Some(Free), known: false });
+        check("Levitating", "Levitating", TeamsReading { words: Some(Free), known: false });
+        check("DoNotDisturb", "Levitating", TeamsReading { words: Some(Focusing), known: false });
     }
 
     #[test]

@@ -1,28 +1,26 @@
-//! The decision: from everything known about one user to what is shown, why, and when to look again.
+//! The decision: from everything known about one user to what is shown on either side, why, and when to look again.
+//!
+//! Each side's *native* presence is worked out first; for Teams that means telling apart what our own slots look like there
+//! ([`echo`]). Then each slot is decided for itself, from the other side's native presence and from what was recorded about the slot:
+//! the appointment in XPhone ([`appointment`]), and session and preferred presence in Teams ([`teams`]).
 
+mod appointment;
+mod echo;
 mod reason;
+mod teams;
 #[cfg(test)]
 mod tests;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
-use super::expiry::{self, DO_NOT_DISTURB_LIFE, Renewal};
-use super::ids::{PresenceStateGuid, ProfileGuid};
-use super::mapping::{Cause, StatusKind, TeamsNative, XphoneEntry};
-use super::policy::{EffectivePolicy, Mode};
-use super::presence::Presence;
-use super::slot::{Appointment, Look, Shown, Sighting, Slot, Suppression};
+use super::expiry;
+use super::ids::{PresenceStateGuid, ProfileGuid, TeamsUserId};
+use super::mapping::{StatusKind, TeamsNative, TeamsWords, XphoneEntry};
+use super::policy::EffectivePolicy;
+use super::slot::{Appointment, Slot, TeamsSlot};
 
+pub use appointment::{APPOINTMENT_PROFILE, DO_NOT_DISTURB_SUBJECT, ON_THE_PHONE_SUBJECT, TEAMS_PROFILE};
 pub use reason::Reason;
-
-/// The profile that a user may have for Teams calls.
-pub const TEAMS_PROFILE: &str = "MS Teams";
-/// The profile used where there is none for Teams.
-pub const APPOINTMENT_PROFILE: &str = "Appointment";
-/// What people read while a Teams call lasts.
-pub const ON_THE_PHONE_SUBJECT: &str = "On the phone (MS Teams)";
-/// What people read while Teams is on do not disturb.
-pub const DO_NOT_DISTURB_SUBJECT: &str = "Do not disturb (MS Teams)";
 
 /// Everything known about one user at one moment.
 #[derive(Clone, Debug)]
@@ -31,27 +29,59 @@ pub struct Snapshot {
     pub now: Timestamp,
     /// What may be shown.
     pub policy: EffectivePolicy,
-    /// Whether exactly one Teams user was found for this XPhone user.
-    pub matched: bool,
+    /// Settings that the rules depend on.
+    pub timing: Timing,
+    /// The one Teams user found for this XPhone user; `None`: none, or several.
+    pub teams_user: Option<TeamsUserId>,
     /// The newest observation of Teams.
     pub teams: Option<TeamsObservation>,
+    /// The newest one that a read made; the same where the newest was a read.
+    pub confirmed: Option<TeamsObservation>,
     /// What Teams itself said when we last decided.
     pub remembered: Option<Remembered>,
     /// The newest observation of XPhone.
     pub xphone: Option<XphoneEntry>,
+    /// Until when it is known to be true: when XPhone was last heard.
+    pub xphone_heard_at: Option<Timestamp>,
     /// The user's *My Profiles*, in their order.
     pub profiles: Vec<Profile>,
     /// The server's status *Busy*, if it has one.
     pub busy_status: Option<PresenceStateGuid>,
     /// What we recorded as shown in XPhone.
     pub appointment: Slot,
+    /// Our session in Teams.
+    pub session: TeamsSlot,
+    /// The preferred presence in Teams.
+    pub preferred: TeamsSlot,
+}
+
+/// Settings that the rules depend on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timing {
+    /// After a slot in Teams was cleared, for how long notifications may still tell of it.
+    pub notification_grace: SignedDuration,
+    /// The same for reads.
+    pub read_grace: SignedDuration,
+    /// How long a session lives unless it is renewed.
+    pub session_life: SignedDuration,
+}
+
+impl Default for Timing {
+    /// Graph promises to deliver within a minute; a session of a quarter of an hour outlives us only briefly.
+    fn default() -> Self {
+        Self {
+            notification_grace: SignedDuration::from_secs(60),
+            read_grace: SignedDuration::from_secs(10),
+            session_life: SignedDuration::from_mins(15),
+        }
+    }
 }
 
 /// What Teams was last seen to say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TeamsObservation {
-    /// Its meaning; `None`: Teams did not know.
-    pub native: Option<TeamsNative>,
+    /// What is visible there; `None`: Teams did not know.
+    pub words: Option<TeamsWords>,
     /// Whether a read said so, or only a notification.
     pub source: Source,
     /// When: a notification's arrival, a read's beginning.
@@ -94,17 +124,30 @@ pub struct Profile {
 pub struct Decision {
     /// What to remember of Teams.
     pub remembered: Option<Remembered>,
-    /// What to record as shown in XPhone.
-    pub appointment: Slot,
-    /// What to send, if anything changes there.
-    pub push: Option<Push>,
-    /// Why it is so.
-    pub reason: Reason,
+    /// What XPhone is to show.
+    pub appointment: SlotDecision<Slot, Push>,
+    /// What our session in Teams is to say.
+    pub session: SlotDecision<TeamsSlot, TeamsPush>,
+    /// What the preferred presence in Teams is to say.
+    pub preferred: SlotDecision<TeamsSlot, TeamsPush>,
+    /// Teams is to be read now: something can only be decided then.
+    pub read_teams: bool,
     /// When to look again though nothing happens.
     pub revisit_at: Option<Timestamp>,
 }
 
-/// What the dispatcher is to send.
+/// What is to be done about one slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SlotDecision<Recorded, Pushed> {
+    /// What to record.
+    pub slot: Recorded,
+    /// What to send, if anything changes there.
+    pub push: Option<Pushed>,
+    /// Why it is so.
+    pub reason: Reason,
+}
+
+/// What the dispatcher is to send to XPhone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Push {
     /// Set the appointment.
@@ -120,201 +163,41 @@ pub enum Push {
     Clear,
 }
 
-/// What should be shown in XPhone, before looking at what was.
-struct Wanted {
-    appointment: Appointment,
-    presence: Presence,
-    cause: Cause,
-    reason: Reason,
-    /// It must not last longer than this.
-    limit: Option<Timestamp>,
+/// What the dispatcher is to send to Teams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TeamsPush {
+    /// Set it, for a whole life from when Graph takes it.
+    Set(TeamsUserId),
+    /// Take it away.
+    Clear(TeamsUserId),
+    /// Send nothing, not even what was to be sent: it is no longer ours.
+    Forget,
+}
+
+/// When a slot wants to be looked at again, and when Teams must have been read for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Wake {
+    revisit_at: Option<Timestamp>,
+    read_at: Option<Timestamp>,
 }
 
 /// Decides. The same snapshot always gives the same decision.
 #[must_use]
 pub fn decide(snapshot: &Snapshot) -> Decision {
-    let remembered = remember(snapshot);
+    let remembered = echo::remember(snapshot);
+    let (appointment, look_again) = appointment::decide(snapshot, remembered);
     let native = remembered.map(|remembered| remembered.native);
-    let cause = native.and_then(TeamsNative::cause);
-    let (slot, ran_out) = age(&snapshot.appointment, native, snapshot.now);
-    let wanted = wanted(snapshot, remembered).and_then(|wanted| match &slot {
-        Slot::Suppressed { why: Suppression::Overridden, .. } => Err(Reason::Overridden),
-        Slot::Suppressed { why: Suppression::Lapsed, .. } => Err(Reason::Lapsed),
-        Slot::Empty | Slot::Shown(_) => Ok(wanted),
-    });
-    match wanted {
-        Ok(wanted) if end(snapshot, wanted.limit) <= snapshot.now => lapse(snapshot, remembered, &wanted),
-        Ok(wanted) => show(snapshot, remembered, &slot, &wanted),
-        Err(reason @ (Reason::TeamsUnread | Reason::XphoneUnread)) if may_stay(&slot, cause, snapshot) => {
-            hold(remembered, slot, ran_out, reason)
-        }
-        Err(reason) => nothing(remembered, slot, ran_out, reason),
-    }
+    let (session, session_wake) = teams::session(snapshot, native);
+    let (preferred, preferred_wake) = teams::preferred(snapshot, native);
+    let wakes = [Wake { revisit_at: look_again, read_at: None }, session_wake, preferred_wake];
+    let read_teams = wakes.iter().any(|wake| wake.read_at.is_some_and(|at| at <= snapshot.now));
+    let revisit_at = wakes.iter().filter_map(|wake| earliest(wake, snapshot.now)).min();
+    Decision { remembered, appointment, session, preferred, read_teams, revisit_at }
 }
 
-/// An observation that tells nothing leaves what was known.
-fn remember(snapshot: &Snapshot) -> Option<Remembered> {
-    let Some(observation) = snapshot.teams else { return snapshot.remembered };
-    match (observation.native, snapshot.remembered) {
-        (None, remembered) => remembered,
-        (Some(native), Some(remembered)) if remembered.native == native => Some(remembered),
-        (Some(native), _) => Some(Remembered { native, since: observation.observed_at }),
-    }
-}
-
-/// What became of the slot by itself: run out, undone by a person, or free again because the cause has ended. As long as Teams is
-/// unread nothing says that it has. The second value says that something shown is now gone, or must go.
-fn age(slot: &Slot, native: Option<TeamsNative>, now: Timestamp) -> (Slot, bool) {
-    let goes_on = |cause: Cause| native.is_none_or(|native| native.cause() == Some(cause));
-    match slot {
-        Slot::Suppressed { cause, .. } if goes_on(*cause) => (slot.clone(), false),
-        Slot::Empty | Slot::Suppressed { .. } => (Slot::Empty, false),
-        Slot::Shown(shown) => {
-            let why = if shown.until <= now {
-                Suppression::Lapsed
-            } else if shown.sighting == Sighting::Removed {
-                Suppression::Overridden
-            } else {
-                return (slot.clone(), false);
-            };
-            match shown.cause.or(native.and_then(TeamsNative::cause)) {
-                Some(cause) if goes_on(cause) => (Slot::Suppressed { cause, why, since: now }, true),
-                _ => (Slot::Empty, true),
-            }
-        }
-    }
-}
-
-fn wanted(snapshot: &Snapshot, remembered: Option<Remembered>) -> Result<Wanted, Reason> {
-    let mode = snapshot.policy.mode;
-    if !snapshot.matched {
-        return Err(Reason::NotMatched);
-    }
-    if mode == Mode::None {
-        return Err(Reason::PolicyOff);
-    }
-    let remembered = remembered.ok_or(Reason::TeamsUnread)?;
-    let cause = remembered.native.cause().ok_or(Reason::NothingToShow)?;
-    let presence = remembered.native.presence(mode);
-    if !mode.lets_through(presence) {
-        return Err(Reason::PolicyTelephonyOnly);
-    }
-    let own = snapshot.xphone.ok_or(Reason::XphoneUnread)?.native();
-    let (appointment, presence, reason) = look(snapshot, presence, cause)?;
-    if presence <= own {
-        return Err(Reason::OwnIsStronger);
-    }
-    if snapshot.policy.shadow {
-        return Err(Reason::Shadow);
-    }
-    let limit = (presence == Presence::DoNotDisturb).then(|| remembered.since + DO_NOT_DISTURB_LIFE);
-    Ok(Wanted { appointment, presence, cause, reason, limit })
-}
-
-/// Which of the user's profiles carries the presence.
-fn look(snapshot: &Snapshot, presence: Presence, cause: Cause) -> Result<(Appointment, Presence, Reason), Reason> {
-    let active = || snapshot.profiles.iter().filter(|profile| profile.active);
-    if presence == Presence::DoNotDisturb {
-        if let Some(profile) = active().find(|profile| profile.status == Some(StatusKind::DoNotDisturb)) {
-            let appointment = Appointment { subject: DO_NOT_DISTURB_SUBJECT.to_owned(), look: Look::Profile(profile.guid) };
-            return Ok((appointment, presence, Reason::Shown(cause)));
-        }
-        if cause != Cause::Call {
-            return Err(Reason::NoDoNotDisturbProfile);
-        }
-    }
-    let named = |name: &str| active().find(|profile| profile.name == name).map(|profile| Look::Profile(profile.guid));
-    let look = named(TEAMS_PROFILE)
-        .or_else(|| named(APPOINTMENT_PROFILE))
-        .or(snapshot.busy_status.map(Look::Status))
-        .ok_or(Reason::NoBusyStatus)?;
-    let reason = if presence == Presence::DoNotDisturb { Reason::ShownAsCall } else { Reason::Shown(cause) };
-    Ok((Appointment { subject: ON_THE_PHONE_SUBJECT.to_owned(), look }, Presence::OnThePhone, reason))
-}
-
-fn show(snapshot: &Snapshot, remembered: Option<Remembered>, slot: &Slot, wanted: &Wanted) -> Decision {
-    let now = snapshot.now;
-    let shown = match slot {
-        Slot::Shown(shown) => Some(shown),
-        _ => None,
-    };
-    let since = shown.filter(|shown| shown.cause.is_none_or(|cause| cause == wanted.cause)).map_or(now, |shown| shown.since);
-    let kept = shown.filter(|shown| shown.appointment == wanted.appointment && shown.sighting != Sighting::Lost);
-    let (until, push, revisit_at) = match kept.map(|shown| keep(snapshot, shown, wanted.limit)) {
-        Some(Renewal::LookAgain(at)) => (kept.map_or(now, |shown| shown.until), false, at),
-        Some(Renewal::MoveOn(end)) => (end, true, end - expiry::APPOINTMENT_LIFE / 2),
-        None => {
-            let end = end(snapshot, wanted.limit);
-            (end, true, end - expiry::APPOINTMENT_LIFE / 2)
-        }
-    };
-    let push = push.then(|| Push::Show { appointment: wanted.appointment.clone(), start: since, end: until });
-    let shown = Shown {
-        appointment: wanted.appointment.clone(),
-        presence: wanted.presence,
-        cause: Some(wanted.cause),
-        since,
-        until,
-        sighting: Sighting::AsSet,
-    };
-    let revisit_at = Some(revisit_at.max(now + expiry::REVISIT_MIN).min(until));
-    Decision { remembered, appointment: Slot::Shown(shown), push, reason: wanted.reason, revisit_at }
-}
-
-/// What is shown already is right: only its end may need moving. A limit that came nearer moves it too, and so does an end further
-/// ahead than ours ever are: somebody else's clock made it.
-fn keep(snapshot: &Snapshot, shown: &Shown, limit: Option<Timestamp>) -> Renewal {
-    if let Some(limit) = limit.filter(|limit| *limit < shown.until) {
-        return Renewal::MoveOn(limit);
-    }
-    if shown.until > snapshot.now + expiry::APPOINTMENT_AHEAD_MAX {
-        return Renewal::MoveOn(end(snapshot, limit));
-    }
-    let half_time = shown.until - expiry::APPOINTMENT_LIFE / 2;
-    if snapshot.now >= half_time && snapshot.xphone.is_some_and(|entry| !entry.ours) {
-        // A status picked by hand hides it; set again it would come on top, and nobody's choice is fought for the sake of an end.
-        return Renewal::LookAgain(shown.until.min(snapshot.now + expiry::RENEWAL_RETRY));
-    }
-    let confirmed = snapshot.teams.filter(|teams| teams.source == Source::Read && teams.native.is_some());
-    expiry::renewal(snapshot.now, shown.until, confirmed.map(|teams| teams.observed_at.min(snapshot.now)), limit)
-}
-
-/// Whether what is shown may wait until more is known: only while nothing that is known speaks against it.
-fn may_stay(slot: &Slot, cause: Option<Cause>, snapshot: &Snapshot) -> bool {
-    let Slot::Shown(shown) = slot else { return true };
-    let allowed = !snapshot.policy.shadow && snapshot.policy.mode.lets_through(shown.presence);
-    let caused = shown.cause.is_none_or(|held| cause.is_none_or(|cause| cause == held));
-    let stronger = snapshot.xphone.is_none_or(|entry| shown.presence > entry.native());
-    allowed && caused && stronger
-}
-
-/// Too little is known to change anything; what ran out is gone all the same.
-fn hold(remembered: Option<Remembered>, slot: Slot, ran_out: bool, reason: Reason) -> Decision {
-    let revisit_at = match &slot {
-        Slot::Shown(shown) => Some(shown.until),
-        _ => None,
-    };
-    Decision { remembered, appointment: slot, push: ran_out.then_some(Push::Clear), reason, revisit_at }
-}
-
-fn nothing(remembered: Option<Remembered>, slot: Slot, ran_out: bool, reason: Reason) -> Decision {
-    let (appointment, shown) = match slot {
-        Slot::Shown(_) => (Slot::Empty, true),
-        other => (other, ran_out),
-    };
-    Decision { remembered, appointment, push: shown.then_some(Push::Clear), reason, revisit_at: None }
-}
-
-/// One life after the cause was last seen, not after now: what nobody confirms any more is not kept alive by showing it anew.
-/// Another replica's clock may be ahead; an end is not.
-fn end(snapshot: &Snapshot, limit: Option<Timestamp>) -> Timestamp {
-    let seen = snapshot.teams.map_or(snapshot.now, |teams| teams.observed_at.min(snapshot.now));
-    expiry::appointment_end(seen, limit)
-}
-
-/// Do not disturb has had its day, or the cause has not been seen for a whole life.
-fn lapse(snapshot: &Snapshot, remembered: Option<Remembered>, wanted: &Wanted) -> Decision {
-    let slot = Slot::Suppressed { cause: wanted.cause, why: Suppression::Lapsed, since: snapshot.now };
-    let shown = matches!(snapshot.appointment, Slot::Shown(_));
-    Decision { remembered, appointment: slot, push: shown.then_some(Push::Clear), reason: Reason::Lapsed, revisit_at: None }
+/// A read that is asked for now may fail: then it is asked for again. However near, nobody is looked at again without a pause.
+fn earliest(wake: &Wake, now: Timestamp) -> Option<Timestamp> {
+    let read = wake.read_at.map(|at| if at <= now { now + expiry::READ_RETRY } else { at });
+    let next = [wake.revisit_at, read].into_iter().flatten().min();
+    next.map(|at| at.max(now + expiry::REVISIT_MIN))
 }

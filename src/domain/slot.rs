@@ -4,23 +4,58 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::ids::{PresenceStateGuid, ProfileGuid, UserGuid};
+use super::ids::{PresenceStateGuid, ProfileGuid, TeamsUserId, UserGuid};
 use super::mapping::Cause;
 use super::presence::Presence;
 
 /// A place where the gateway shows something for a user.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SlotName {
     /// The one appointment in XPhone.
     XphoneAppointment,
+    /// Our presence session in Teams: Busy/InACall.
+    TeamsSession,
+    /// The preferred presence in Teams: do not disturb.
+    TeamsPreferred,
 }
 
 impl SlotName {
+    /// Every slot.
+    pub const ALL: [Self; 3] = [Self::XphoneAppointment, Self::TeamsSession, Self::TeamsPreferred];
+
     /// Stable text for storage and metrics.
     #[must_use]
     pub fn label(self) -> &'static str {
         match self {
             Self::XphoneAppointment => "xphone_appointment",
+            Self::TeamsSession => "teams_session",
+            Self::TeamsPreferred => "teams_preferred",
+        }
+    }
+
+    /// The slot that [`label`](Self::label) names.
+    #[must_use]
+    pub fn from_label(label: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|slot| slot.label() == label)
+    }
+}
+
+/// A side that the gateway shows something on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Side {
+    /// XPhone Connect.
+    Xphone,
+    /// Microsoft Teams.
+    Teams,
+}
+
+impl SlotName {
+    /// Where it is.
+    #[must_use]
+    pub fn side(self) -> Side {
+        match self {
+            Self::XphoneAppointment => Side::Xphone,
+            Self::TeamsSession | Self::TeamsPreferred => Side::Teams,
         }
     }
 }
@@ -131,6 +166,59 @@ pub struct Shown {
     pub until: Timestamp,
     /// What the side was last seen to do with it.
     pub sighting: Sighting,
+}
+
+/// What is known of a slot in Teams.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TeamsSlot {
+    /// What we recorded.
+    pub record: Record,
+    /// While it is set, and for a grace after it, what Teams says may be our own doing.
+    pub live: Option<Live>,
+    /// A push lies in the mailbox, for this Teams user.
+    pub pending: Option<TeamsUserId>,
+}
+
+/// What the gateway recorded about a slot in Teams; never what is visible there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Record {
+    /// Nothing shown.
+    #[default]
+    Empty,
+    /// Shown, or on its way.
+    Shown {
+        /// For whom: the person may be matched anew meanwhile.
+        teams_user: TeamsUserId,
+        /// Since when.
+        since: Timestamp,
+        /// `None`: Graph has not confirmed it yet.
+        reached: Option<Reached>,
+    },
+    /// Not to be set again before its cause has ended.
+    Suppressed {
+        /// What happened.
+        why: Suppression,
+        /// When.
+        since: Timestamp,
+    },
+}
+
+/// A push that Graph confirmed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reached {
+    /// When it was confirmed.
+    pub at: Timestamp,
+    /// When it ends by itself; Graph counts from when the request came, so this is never too late.
+    pub until: Timestamp,
+}
+
+/// From when to when a slot in Teams was really set, as far as we can know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Live {
+    /// The push was sent: echoes can be faster than its answer.
+    pub from: Timestamp,
+    /// It was taken away, or ended; `None`: not yet.
+    pub until: Option<Timestamp>,
 }
 
 /// Fewer missing appointments than this are always taken for removed by people.

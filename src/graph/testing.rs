@@ -9,6 +9,7 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::config::{Cloud, Credential, Graph};
+use crate::domain::reconcile::Timing;
 
 pub(super) const TENANT: Uuid = Uuid::from_u128(0x1111_2222_3333_4444_5555_6666_7777_8888);
 pub(super) const CLIENT: Uuid = Uuid::from_u128(0xaaaa_bbbb_cccc_4ddd_8eee_ffff_0000_1111);
@@ -40,9 +41,7 @@ pub(super) fn settings(url: &Url) -> Graph {
         push: true,
         sweep: Duration::from_mins(1),
         requests_per_30_seconds_max: 1500,
-        notification_grace: Duration::from_mins(1),
-        read_grace: Duration::from_secs(10),
-        session: Duration::from_mins(15),
+        timing: Timing::default(),
     }
 }
 

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
 use uuid::Uuid;
 
-use super::decision::look_columns;
+use super::slot::look_columns;
 use super::{Store, StoreError, times};
 use crate::domain::ids::UserGuid;
 use crate::domain::presence::Presence;

@@ -88,8 +88,8 @@ impl Store {
         replace_tree(&mut tx, &directory.locations).await?;
         let statuses_changed = replace_statuses(&mut tx, &directory.statuses).await?;
         let guids: Vec<Uuid> = directory.people.iter().map(|person| person.guid.0).collect();
+        clear_departed(&mut tx, &guids, now).await?;
         let gone = sqlx::query!("delete from person where guid <> all($1)", &guids).execute(&mut *tx).await?.rows_affected();
-        sqlx::query!("delete from outbox where user_guid <> all($1)", &guids).execute(&mut *tx).await?;
         let mut changed = replace_people(&mut tx, &directory.people).await?;
         changed.extend(replace_profiles(&mut tx, &directory.people).await?);
         changed.sort_unstable();
@@ -140,6 +140,22 @@ impl Store {
     pub async fn people_count(&self) -> Result<i64, StoreError> {
         Ok(sqlx::query_scalar!(r#"select count(*) as "count!" from person"#).fetch_one(&self.pool).await?)
     }
+}
+
+/// Whoever leaves XPhone leaves nothing of ours in Teams; in XPhone the appointment goes with its user.
+async fn clear_departed(tx: &mut Tx<'_>, staying: &[Uuid], now: Timestamp) -> Result<(), StoreError> {
+    sqlx::query!("delete from outbox where user_guid <> all($1) and teams_id is null", staying).execute(&mut **tx).await?;
+    sqlx::query!(
+        "insert into outbox (user_guid, slot, shows, teams_id, decided_at, due_at)
+         select user_guid, name, false, teams_id, $2, $2 from slot where user_guid <> all($1) and teams_id is not null and state = 'shown'
+         on conflict (user_guid, slot) do update set generation = nextval('outbox_generation'), shows = false, teams_id = excluded.teams_id,
+             decided_at = excluded.decided_at, due_at = excluded.due_at, attempts = 0, problem = null",
+        staying,
+        now.to_sqlx(),
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
 }
 
 async fn replace_tree(tx: &mut Tx<'_>, locations: &[Location]) -> Result<(), StoreError> {
@@ -209,7 +225,9 @@ async fn replace_people(tx: &mut Tx<'_>, people: &[Person]) -> Result<Vec<Uuid>,
     // What was observed of another Teams user says nothing about this one.
     sqlx::query!(
         "update user_state set teams_availability = null, teams_activity = null, teams_sequence = null, teams_source = null,
-             teams_observed_at = null, confirm_at = null, native = null, native_since = null where user_guid = any($1)",
+             teams_observed_at = null, read_availability = null, read_activity = null, read_at = null, confirm_at = null, native = null,
+             native_since = null
+         where user_guid = any($1)",
         &released,
     )
     .execute(&mut **tx)
@@ -217,7 +235,9 @@ async fn replace_people(tx: &mut Tx<'_>, people: &[Person]) -> Result<Vec<Uuid>,
     forget_moved(tx, &guids, &locations, &groups).await?;
     // What is shown for it may stay until the new one has been read, but says nothing about the new one's causes.
     sqlx::query!("delete from slot where user_guid = any($1) and state <> 'shown'", &released).execute(&mut **tx).await?;
-    sqlx::query!("update slot set cause = null where user_guid = any($1)", &released).execute(&mut **tx).await?;
+    sqlx::query!("update slot set cause = null where user_guid = any($1) and teams_id is null", &released)
+        .execute(&mut **tx)
+        .await?;
     let mut changed = sqlx::query_scalar!(
         "insert into person (guid, email, location_guid, configuration_group_guid, match, teams_id)
          select * from unnest($1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::text[], $6::uuid[])
@@ -248,7 +268,7 @@ async fn forget_moved(
 ) -> Result<(), StoreError> {
     sqlx::query!(
         "update user_state s set teams_availability = null, teams_activity = null, teams_source = null, teams_observed_at = null,
-             native = null, native_since = null
+             read_availability = null, read_activity = null, read_at = null, native = null, native_since = null
          from unnest($1::uuid[], $2::uuid[], $3::uuid[]) as n (guid, location_guid, group_guid)
              join person p on p.guid = n.guid
              left join teams_sync l on l.guid = p.location_guid

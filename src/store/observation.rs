@@ -78,7 +78,7 @@ pub async fn record_notifications(
             confirm_at = $7,
             changed_at = case when (s.teams_availability, s.teams_activity) is distinct from (n.availability, n.activity)
                 then coalesce(s.changed_at, n.observed_at) else s.changed_at end,
-            revisit_at = case when (s.teams_availability, s.teams_activity) is distinct from (n.availability, n.activity)
+            revisit_at = case when s.in_teams or (s.teams_availability, s.teams_activity) is distinct from (n.availability, n.activity)
                 then least(s.revisit_at, $6) else s.revisit_at end
         from (
             select held.user_guid, n.availability, n.activity, n.sequence_number, n.observed_at
@@ -107,7 +107,7 @@ pub async fn record_notifications(
 
 impl Store {
     /// Records what a read said: the truth at the moment it began. Rows that would not change are left alone, except where the
-    /// confirmation itself counts (something is to be confirmed, or something is native and must be kept alive). Graph answers from
+    /// confirmation itself counts (something is to be confirmed, is native and must be kept alive, or is ours in Teams). Graph answers from
     /// many machines: a read that contradicts a notification is believed, and made once more.
     ///
     /// # Errors
@@ -122,11 +122,14 @@ impl Store {
                 teams_sequence = coalesce(n.sequence_number, s.teams_sequence),
                 teams_source = 'read',
                 teams_observed_at = n.observed_at,
+                read_availability = n.availability,
+                read_activity = n.activity,
+                read_at = n.observed_at,
                 confirm_at = case when s.teams_source = 'notification'
                         and (s.teams_availability, s.teams_activity) is distinct from (n.availability, n.activity) then $7::timestamptz end,
                 changed_at = case when (s.teams_availability, s.teams_activity) is distinct from (n.availability, n.activity)
                     then coalesce(s.changed_at, $6) else s.changed_at end,
-                revisit_at = case when (s.teams_availability, s.teams_activity) is distinct from (n.availability, n.activity)
+                revisit_at = case when s.in_teams or (s.teams_availability, s.teams_activity) is distinct from (n.availability, n.activity)
                     then least(s.revisit_at, $6) else s.revisit_at end
             from (
                 select before.user_guid, n.availability, n.activity, n.sequence_number, n.observed_at,
@@ -143,7 +146,7 @@ impl Store {
                 and (n.sequence_number is null or s.teams_sequence is null
                     or n.sequence_number collate "C" >= s.teams_sequence collate "C")
                 and ((s.teams_availability, s.teams_activity) is distinct from (n.availability, n.activity)
-                    or s.confirm_at is not null or s.native is distinct from 'free')
+                    or s.confirm_at is not null or s.in_teams or s.native is distinct from 'free')
             returning
                 (n.availability_before, n.activity_before) is distinct from (s.teams_availability, s.teams_activity) as "changed!",
                 (n.confirm_at_before is null and n.observed_at_before is not null) as "unannounced!"

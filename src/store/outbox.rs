@@ -5,29 +5,60 @@ use jiff_sqlx::ToSqlx;
 
 use uuid::Uuid;
 
-use super::decision::look;
-use super::{Store, StoreError, rows};
-use crate::domain::ids::UserGuid;
-use crate::domain::reconcile::Push;
-use crate::domain::slot::{Appointment, SlotName};
+use super::slot::look;
+use super::{Store, StoreError, known, rows};
+use crate::domain::ids::{TeamsUserId, UserGuid};
+use crate::domain::slot::{Appointment, Side, SlotName};
 
 /// A mailbox claimed for sending.
 #[derive(Clone, Debug)]
 pub struct Letter {
     /// Whose.
     pub user: UserGuid,
+    /// Which of the user's mailboxes.
+    pub slot: SlotName,
     /// Which decision it carries.
     pub generation: i64,
     /// What to send.
-    pub push: Push,
+    pub errand: Errand,
     /// Attempts, this one included.
     pub attempts: i32,
     /// Arrival of the change behind it.
     pub changed_at: Option<Timestamp>,
-    /// Whether an earlier attempt may have taken effect.
-    pub maybe_applied_before: bool,
+    /// When the first of the earlier attempts went out that may have taken effect.
+    pub sent_before: Option<Timestamp>,
+    /// When it was claimed; the attempt begins after it.
+    pub claimed_at: Timestamp,
     /// Nobody else sends it before this moment.
     pub claimed_until: Timestamp,
+}
+
+/// What a letter asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Errand {
+    /// Set the appointment.
+    SetAppointment {
+        /// What it says.
+        appointment: Appointment,
+        /// When it began.
+        start: Timestamp,
+        /// When it ends by itself.
+        end: Timestamp,
+    },
+    /// Take the appointment away.
+    ClearAppointment,
+    /// Set the slot in Teams, for a whole life.
+    SetInTeams(TeamsUserId),
+    /// Clear the slot in Teams.
+    ClearInTeams(TeamsUserId),
+}
+
+impl Errand {
+    /// Whether it sets something, rather than taking it away.
+    #[must_use]
+    pub fn shows(&self) -> bool {
+        matches!(self, Self::SetAppointment { .. } | Self::SetInTeams(_))
+    }
 }
 
 /// How full the mailboxes are.
@@ -39,65 +70,106 @@ pub struct OutboxDepth {
     pub oldest: Option<Timestamp>,
 }
 
+struct Row {
+    user_guid: Uuid,
+    slot: String,
+    generation: i64,
+    shows: bool,
+    subject: Option<String>,
+    profile_guid: Option<Uuid>,
+    presence_status_guid: Option<Uuid>,
+    starts_at: Option<jiff_sqlx::Timestamp>,
+    ends_at: Option<jiff_sqlx::Timestamp>,
+    teams_id: Option<Uuid>,
+    changed_at: Option<jiff_sqlx::Timestamp>,
+    attempts: i32,
+    sent_before: Option<jiff_sqlx::Timestamp>,
+}
+
+impl Row {
+    fn errand(&self) -> Option<Errand> {
+        match (self.teams_id.map(TeamsUserId), self.shows) {
+            (Some(teams_user), true) => Some(Errand::SetInTeams(teams_user)),
+            (Some(teams_user), false) => Some(Errand::ClearInTeams(teams_user)),
+            (None, false) => Some(Errand::ClearAppointment),
+            (None, true) => {
+                let appointment =
+                    Appointment { subject: self.subject.clone()?, look: look(self.profile_guid, self.presence_status_guid)? };
+                Some(Errand::SetAppointment { appointment, start: self.starts_at?.to_jiff(), end: self.ends_at?.to_jiff() })
+            }
+        }
+    }
+
+    fn letter(self, claimed_at: Timestamp, claimed_until: Timestamp) -> Result<Letter, StoreError> {
+        let broken = || StoreError::Unknown("a letter without what belongs to it".to_owned());
+        Ok(Letter {
+            user: UserGuid(self.user_guid),
+            slot: known(&self.slot, SlotName::from_label)?,
+            generation: self.generation,
+            errand: self.errand().ok_or_else(broken)?,
+            attempts: self.attempts,
+            changed_at: self.changed_at.map(jiff_sqlx::Timestamp::to_jiff),
+            sent_before: self.sent_before.map(jiff_sqlx::Timestamp::to_jiff),
+            claimed_at,
+            claimed_until,
+        })
+    }
+}
+
 impl Store {
-    /// Claims mailboxes that are due, the longest waiting first, for `claim`. From here on the push may have taken effect.
+    /// Claims a side's mailboxes that are due, the longest waiting first, for `claim`. From here on the push may have taken effect.
     ///
     /// # Errors
     /// Postgres could not, or holds a letter that cannot be read.
-    pub async fn claim_letters(&self, now: Timestamp, claim: SignedDuration, limit: usize) -> Result<Vec<Letter>, StoreError> {
+    pub async fn claim_letters(
+        &self,
+        side: Side,
+        now: Timestamp,
+        claim: SignedDuration,
+        limit: usize,
+    ) -> Result<Vec<Letter>, StoreError> {
         let claimed_until = now + claim;
-        let rows = sqlx::query!(
+        let rows = sqlx::query_as!(
+            Row,
             r#"
-            update outbox o set claimed_until = $2, attempts = o.attempts + 1, maybe_applied = true
+            update outbox o set claimed_until = $2, attempts = o.attempts + 1, sent_at = coalesce(o.sent_at, $1)
             from (
-                select user_guid, slot, maybe_applied from outbox
-                where due_at <= $1 and (claimed_until is null or claimed_until <= $1) and slot = $4
+                select user_guid, slot, sent_at from outbox
+                where due_at <= $1 and (claimed_until is null or claimed_until <= $1) and (slot = 'xphone_appointment') = $4
                 order by due_at limit $3 for update skip locked
             ) due
             where o.user_guid = due.user_guid and o.slot = due.slot
-            returning o.user_guid, o.generation, o.shows, o.subject, o.profile_guid, o.presence_status_guid, o.starts_at, o.ends_at,
-                o.changed_at, o.attempts, due.maybe_applied
+            returning o.user_guid, o.slot, o.generation, o.shows, o.subject, o.profile_guid, o.presence_status_guid, o.starts_at, o.ends_at,
+                o.teams_id, o.changed_at, o.attempts, due.sent_at as sent_before
             "#,
             now.to_sqlx(),
             claimed_until.to_sqlx(),
             rows(limit),
-            SlotName::XphoneAppointment.label(),
+            side == Side::Xphone,
         )
         .fetch_all(&self.pool)
         .await?;
-        let letters = rows.into_iter().map(|row| {
-            let broken = || StoreError::Unknown("a letter without what belongs to it".to_owned());
-            let push = if row.shows {
-                let subject = row.subject.ok_or_else(broken)?;
-                let look = look(row.profile_guid, row.presence_status_guid).ok_or_else(broken)?;
-                let start = row.starts_at.ok_or_else(broken)?.to_jiff();
-                let end = row.ends_at.ok_or_else(broken)?.to_jiff();
-                Push::Show { appointment: Appointment { subject, look }, start, end }
-            } else {
-                Push::Clear
-            };
-            Ok(Letter {
-                user: UserGuid(row.user_guid),
-                generation: row.generation,
-                push,
-                attempts: row.attempts,
-                changed_at: row.changed_at.map(jiff_sqlx::Timestamp::to_jiff),
-                maybe_applied_before: row.maybe_applied,
-                claimed_until,
-            })
-        });
-        letters.collect()
+        rows.into_iter().map(|row| row.letter(now, claimed_until)).collect()
     }
 
     /// The pushes have taken effect: their mailboxes are emptied, except where a newer decision lies in one, which is then due at
-    /// once.
+    /// once. What was set in Teams ends `life` after the attempt began; its user is looked at again, and so is whose slot there was
+    /// cleared: from now on a grace runs.
     ///
     /// # Errors
     /// Postgres could not; the pushes will be sent again, which changes nothing.
-    pub async fn settle(&self, letters: &[&Letter], now: Timestamp) -> Result<(), StoreError> {
+    pub async fn settle(
+        &self,
+        letters: &[&Letter],
+        life: impl Fn(SlotName) -> SignedDuration,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let users: Vec<Uuid> = letters.iter().map(|letter| letter.user.0).collect();
+        let slots: Vec<String> = letters.iter().map(|letter| letter.slot.label().to_owned()).collect();
         let generations: Vec<i64> = letters.iter().map(|letter| letter.generation).collect();
-        let shows: Vec<bool> = letters.iter().map(|letter| matches!(letter.push, Push::Show { .. })).collect();
+        let shows: Vec<bool> = letters.iter().map(|letter| letter.errand.shows()).collect();
+        let untils = super::times(&letters.iter().map(|letter| letter.claimed_at + life(letter.slot)).collect::<Vec<_>>());
+        let sent = super::times(letters.iter().map(|letter| letter.sent_before.as_ref().unwrap_or(&letter.claimed_at)));
         // Like the reconciler: first the users, then what belongs to them. In a statement of its own, so that the next one sees what
         // was decided while this one waited.
         let mut tx = self.begin().await?;
@@ -105,19 +177,37 @@ impl Store {
         held.execute(&mut *tx).await?;
         sqlx::query!(
             "with letter as materialized (
-                 select * from unnest($1::uuid[], $3::int8[], $4::bool[]) as letter (user_guid, generation, shows)
+                 select * from unnest($1::uuid[], $2::text[], $3::int8[], $4::bool[], $5::timestamptz[], $6::timestamptz[])
+                     as letter (user_guid, slot, generation, shows, until, sent_at)
              ), emptied as (
-                 delete from outbox o using letter l where o.user_guid = l.user_guid and o.slot = $2 and o.generation = l.generation
+                 delete from outbox o using letter l where o.user_guid = l.user_guid and o.slot = l.slot and o.generation = l.generation
+                 returning o.user_guid, o.slot
              ), released as (
                  update outbox o set claimed_until = null
-                 from letter l where o.user_guid = l.user_guid and o.slot = $2 and o.generation <> l.generation
+                 from letter l where o.user_guid = l.user_guid and o.slot = l.slot and o.generation <> l.generation
+             ), reached as (
+                 update slot s set reached_at = $7,
+                     until = case when s.teams_id is null then s.until else l.until end,
+                     live_from = case when s.teams_id is not null then coalesce(s.live_from, l.sent_at) end,
+                     live_until = null
+                 from letter l where l.shows and s.user_guid = l.user_guid and s.name = l.slot and s.state = 'shown'
+             ), ended as (
+                 insert into slot (user_guid, name, state, since, live_from, live_until)
+                 select l.user_guid, l.slot, 'ended', $7, l.sent_at, $7
+                 from letter l join emptied e on e.user_guid = l.user_guid and e.slot = l.slot join person p on p.guid = l.user_guid
+                 where not l.shows and l.slot <> 'xphone_appointment'
+                 on conflict (user_guid, name) do update set live_from = coalesce(slot.live_from, excluded.live_from),
+                     live_until = excluded.live_until
              )
-             update slot s set reached_at = $5 from letter l
-             where l.shows and s.user_guid = l.user_guid and s.name = $2 and s.state = 'shown'",
+             update user_state u set revisit_at = least(u.revisit_at, $7), in_teams = true from (
+                 select distinct user_guid from letter where slot <> 'xphone_appointment'
+             ) l where u.user_guid = l.user_guid",
             &users,
-            SlotName::XphoneAppointment.label(),
+            &slots,
             &generations,
             &shows,
+            untils as _,
+            sent as _,
             now.to_sqlx(),
         )
         .execute(&mut *tx)
@@ -136,19 +226,19 @@ impl Store {
         problem: &str,
         maybe_applied: bool,
     ) -> Result<(), StoreError> {
-        let maybe_applied = maybe_applied || letter.maybe_applied_before;
+        let sent_at = letter.sent_before.or_else(|| maybe_applied.then_some(letter.claimed_at));
         sqlx::query!(
             "update outbox set claimed_until = null,
                  due_at = case when generation = $3 then $4 else due_at end,
                  problem = case when generation = $3 then $5 else problem end,
-                 maybe_applied = case when generation = $3 then $6 else maybe_applied end
+                 sent_at = case when generation = $3 then $6 else sent_at end
              where user_guid = $1 and slot = $2",
             letter.user.0,
-            SlotName::XphoneAppointment.label(),
+            letter.slot.label(),
             letter.generation,
             due_at.to_sqlx(),
             problem,
-            maybe_applied,
+            sent_at.map(ToSqlx::to_sqlx) as _,
         )
         .execute(&self.pool)
         .await?;
@@ -171,7 +261,7 @@ impl Store {
              )
              delete from outbox where user_guid = $1 and slot = $2 and generation = $3",
             user,
-            SlotName::XphoneAppointment.label(),
+            letter.slot.label(),
             letter.generation,
         );
         emptied.execute(&mut *tx).await?;

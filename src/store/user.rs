@@ -4,8 +4,10 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::decision::{self, Due};
-use super::{Store, StoreError};
+use super::{Store, StoreError, known};
 use crate::domain::ids::UserGuid;
+use crate::domain::reconcile::Timing;
+use crate::domain::slot::SlotName;
 
 /// Everything there is to say about a user beyond the snapshot itself.
 #[derive(Clone, Debug)]
@@ -22,8 +24,21 @@ pub struct Portrait {
     pub decided_at: Option<Timestamp>,
     /// When to look again.
     pub revisit_at: Option<Timestamp>,
-    /// What the mailbox holds: whether it shows or clears, how often it was tried, and what failed.
-    pub mailbox: Option<(bool, i32, Option<String>)>,
+    /// What is on its way, in the order of the slots.
+    pub mailboxes: Vec<Mailbox>,
+}
+
+/// What lies in one of a user's mailboxes.
+#[derive(Clone, Debug)]
+pub struct Mailbox {
+    /// Which.
+    pub slot: SlotName,
+    /// Whether it sets something, rather than taking it away.
+    pub shows: bool,
+    /// How often it was tried.
+    pub attempts: i32,
+    /// What failed last.
+    pub problem: Option<String>,
 }
 
 impl Store {
@@ -42,18 +57,23 @@ impl Store {
     ///
     /// # Errors
     /// Postgres cannot be asked.
-    pub async fn portrait(&self, user: UserGuid, now: Timestamp) -> Result<Option<Portrait>, StoreError> {
+    pub async fn portrait(&self, user: UserGuid, now: Timestamp, timing: Timing) -> Result<Option<Portrait>, StoreError> {
         let mut tx = self.begin().await?;
-        let Some(due) = decision::load(&mut tx, &[user.0], now).await?.pop() else { return Ok(None) };
+        let Some(due) = decision::load(&mut tx, &[user.0], now, timing).await?.pop() else { return Ok(None) };
         let row = sqlx::query!(
-            r#"select p.match as matched, s.teams_availability, s.teams_activity, s.xphone_observed_at, s.decided_at, s.revisit_at,
-                   o.shows as "shows?", o.attempts as "attempts?", o.problem as "problem?"
-               from person p join user_state s on s.user_guid = p.guid left join outbox o on o.user_guid = p.guid
-               where p.guid = $1"#,
+            "select p.match as matched, s.teams_availability, s.teams_activity, s.xphone_observed_at, s.decided_at, s.revisit_at
+             from person p join user_state s on s.user_guid = p.guid where p.guid = $1",
             user.0,
         )
         .fetch_one(&mut *tx)
         .await?;
+        let letters =
+            sqlx::query!("select slot, shows, attempts, problem from outbox where user_guid = $1 order by slot desc", user.0);
+        let mailboxes = letters.fetch_all(&mut *tx).await?.into_iter().map(|row| {
+            let slot = known(&row.slot, SlotName::from_label)?;
+            Ok(Mailbox { slot, shows: row.shows, attempts: row.attempts, problem: row.problem })
+        });
+        let mailboxes = mailboxes.collect::<Result<_, StoreError>>()?;
         Ok(Some(Portrait {
             due,
             matched: row.matched,
@@ -61,7 +81,7 @@ impl Store {
             xphone_observed_at: row.xphone_observed_at.map(jiff_sqlx::Timestamp::to_jiff),
             decided_at: row.decided_at.map(jiff_sqlx::Timestamp::to_jiff),
             revisit_at: row.revisit_at.map(jiff_sqlx::Timestamp::to_jiff),
-            mailbox: row.shows.map(|shows| (shows, row.attempts.unwrap_or_default(), row.problem)),
+            mailboxes,
         }))
     }
 }

@@ -266,7 +266,7 @@ impl Intake {
         for (opened, observed_at) in opened {
             let reading = read_teams(&opened.availability, &opened.activity);
             self.metrics.count_unknown_words(u64::from(!reading.known));
-            if reading.native.is_none() {
+            if reading.words.is_none() {
                 unknown.push(opened.user);
                 continue;
             }

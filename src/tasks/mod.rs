@@ -6,7 +6,7 @@
 //! | [`intake`] | turns posts into observations, or into refusals |
 //! | [`lifecycle`] | lets lifecycle notifications wake the renewal of their subscription |
 //! | [`reconciler`] | decides for whoever's time has come |
-//! | [`dispatcher`] | sends what was decided |
+//! | [`dispatcher`] | sends what was decided, one for each side |
 //! | [`confirmer`] | reads again what notifications told |
 //! | [`sweep`] | reads everybody in turn |
 //! | [`subscriptions`] | keeps Graph telling us |
@@ -61,8 +61,10 @@ pub struct Activators {
     pub lifecycle: Activator,
     /// Somebody's time may have come.
     pub reconciler: Activator,
-    /// Something may be to send.
-    pub dispatcher: Activator,
+    /// Something may be to send to XPhone.
+    pub xphone_dispatcher: Activator,
+    /// Something may be to send to Teams.
+    pub teams_dispatcher: Activator,
     /// Something is to be confirmed.
     pub confirmer: Activator,
     /// Subscriptions may want care.

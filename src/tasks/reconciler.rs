@@ -6,8 +6,8 @@ use futures::future::BoxFuture;
 use super::driver::Task;
 use super::{Activators, Progress, TaskError};
 use crate::clock::Clock;
-use crate::domain::reconcile::decide;
-use crate::domain::slot::{Slot, SlotName};
+use crate::domain::reconcile::{Decision, Snapshot, Timing, decide};
+use crate::domain::slot::{Record, Slot, SlotName, TeamsSlot};
 use crate::store::decision::{self, Decided};
 use crate::store::{Store, commit};
 use crate::telemetry::Metrics;
@@ -22,6 +22,8 @@ pub struct Reconciler {
     pub store: Store,
     /// Time.
     pub clock: Clock,
+    /// Settings that the rules depend on.
+    pub timing: Timing,
     /// What is counted.
     pub metrics: Metrics,
     /// Whom this wakes.
@@ -42,7 +44,7 @@ impl Reconciler {
     async fn reconcile(&self) -> Result<Progress, TaskError> {
         let now = self.clock.now();
         let mut tx = self.store.begin().await?;
-        let due = decision::load_due(&mut tx, now, USERS_MAX).await?;
+        let due = decision::load_due(&mut tx, now, self.timing, USERS_MAX).await?;
         if due.is_empty() {
             return Ok(Progress::Idle);
         }
@@ -54,16 +56,35 @@ impl Reconciler {
         decision::store(&mut tx, &decided, now).await?;
         commit(tx).await?;
         for one in &decided {
-            let reason = one.decision.reason.label();
-            self.metrics.count_decision(reason);
-            let shown = |slot: &Slot| matches!(slot, Slot::Shown(_));
-            if shown(&one.due.snapshot.appointment) && !shown(&one.decision.appointment) {
-                self.metrics.count_slot_ended(SlotName::XphoneAppointment.label(), reason);
-            }
+            self.count(&one.due.snapshot, &one.decision);
         }
-        if decided.iter().any(|one| one.decision.push.is_some()) {
-            self.activators.dispatcher.wake();
+        let any = |what: fn(&Decision) -> bool| decided.iter().any(|one| what(&one.decision));
+        if any(|decision| decision.appointment.push.is_some()) {
+            self.activators.xphone_dispatcher.wake();
+        }
+        if any(|decision| decision.session.push.is_some() || decision.preferred.push.is_some()) {
+            self.activators.teams_dispatcher.wake();
+        }
+        if any(|decision| decision.read_teams) {
+            self.activators.confirmer.wake();
         }
         Ok(if decided.len() == USERS_MAX { Progress::More } else { Progress::Idle })
+    }
+
+    fn count(&self, before: &Snapshot, decision: &Decision) {
+        let is_shown = |slot: &Slot| matches!(slot, Slot::Shown(_));
+        let is_set = |slot: TeamsSlot| matches!(slot.record, Record::Shown { .. });
+        let Decision { appointment, session, preferred, .. } = decision;
+        let ended = [
+            (SlotName::XphoneAppointment, is_shown(&before.appointment) && !is_shown(&appointment.slot), appointment.reason),
+            (SlotName::TeamsSession, is_set(before.session) && !is_set(session.slot), session.reason),
+            (SlotName::TeamsPreferred, is_set(before.preferred) && !is_set(preferred.slot), preferred.reason),
+        ];
+        for (slot, ended, reason) in ended {
+            self.metrics.count_decision(slot.label(), reason.label());
+            if ended {
+                self.metrics.count_slot_ended(slot.label(), reason.label());
+            }
+        }
     }
 }

@@ -300,7 +300,8 @@ impl World {
     }
 
     pub async fn dispatch(&self) {
-        exhaust(&self.app.tasks.dispatcher).await;
+        exhaust(&self.app.tasks.xphone_dispatcher).await;
+        exhaust(&self.app.tasks.teams_dispatcher).await;
     }
 
     /// Reads what notifications told, and acts on it.
@@ -362,10 +363,13 @@ impl World {
 
     /// Why the user shows what they show.
     pub async fn reason(&self, person: Person) -> String {
+        self.decision(person).await.appointment.reason.label().to_owned()
+    }
+
+    async fn decision(&self, person: Person) -> presence_gateway::domain::reconcile::Decision {
         let guid = presence_gateway::domain::ids::UserGuid(person.xphone);
-        let portrait = self.app.store.portrait(guid, self.clock.now()).await.unwrap().unwrap();
-        let decision = presence_gateway::domain::reconcile::decide(&portrait.due.snapshot);
-        decision.reason.label().to_owned()
+        let portrait = self.app.store.portrait(guid, self.clock.now(), self.config.graph.timing).await.unwrap().unwrap();
+        presence_gateway::domain::reconcile::decide(&portrait.due.snapshot)
     }
 
     /// A metric's value by its line, such as `notifications_total{result="recorded"}`; 0 where it has not been counted yet.

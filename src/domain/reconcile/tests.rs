@@ -4,11 +4,14 @@ use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use super::*;
-use crate::domain::mapping::{Meeting, read_teams};
-use crate::domain::policy::Level;
+use crate::domain::mapping::{Cause, Meeting, read_teams};
+use crate::domain::policy::{Level, Mode};
+use crate::domain::presence::Presence;
+use crate::domain::slot::{Look, Shown, Sighting, SlotName, Suppression};
 
 mod properties;
 mod stories;
+mod teams;
 
 fn morning() -> Timestamp {
     "2026-03-02T09:00:00Z".parse().unwrap()
@@ -58,22 +61,39 @@ const FREE: XphoneEntry =
 const CALLING: XphoneEntry = XphoneEntry { telephone_state: 4, ..FREE };
 const UNDISTURBED: XphoneEntry = XphoneEntry { status: Some(StatusKind::DoNotDisturb), ..FREE };
 
-fn read(native: Option<TeamsNative>, observed_at: Timestamp) -> TeamsObservation {
-    TeamsObservation { native, source: Source::Read, observed_at }
+/// Words that mean this, and are never ours.
+fn words(native: TeamsNative) -> TeamsWords {
+    match native {
+        TeamsNative::Free => TeamsWords::Free,
+        TeamsNative::Call => TeamsWords::InAConferenceCall,
+        TeamsNative::Presenting => TeamsWords::Presenting,
+        TeamsNative::DoNotDisturb => TeamsWords::Focusing,
+    }
 }
+
+fn read(native: Option<TeamsNative>, observed_at: Timestamp) -> TeamsObservation {
+    TeamsObservation { words: native.map(words), source: Source::Read, observed_at }
+}
+
+const ANNA: TeamsUserId = TeamsUserId(Uuid::from_u128(0xa));
 
 /// Both sides read and free, everything synchronised, nothing shown.
 fn quiet() -> Snapshot {
     Snapshot {
         now: morning(),
         policy: policy(Mode::TelephonyAndPresence),
-        matched: true,
+        timing: Timing::default(),
+        teams_user: Some(ANNA),
         teams: Some(read(Some(TeamsNative::Free), morning())),
+        confirmed: Some(read(Some(TeamsNative::Free), morning())),
         remembered: None,
         xphone: Some(FREE),
+        xphone_heard_at: Some(morning()),
         profiles: profiles(),
         busy_status: Some(BUSY),
         appointment: Slot::Empty,
+        session: TeamsSlot::default(),
+        preferred: TeamsSlot::default(),
     }
 }
 
@@ -90,7 +110,7 @@ fn shown(appointment: Appointment, cause: Option<Cause>, left: i64) -> Shown {
 }
 
 fn now_showing(decision: &Decision) -> Option<&Appointment> {
-    match &decision.appointment {
+    match &decision.appointment.slot {
         Slot::Shown(shown) => Some(&shown.appointment),
         Slot::Empty | Slot::Suppressed { .. } => None,
     }
@@ -120,10 +140,10 @@ fn every_presence_of_teams_under_every_policy_beside_every_presence_of_xphone() 
         for (availability, activity) in words {
             for (entries, expected) in xphone_entries().iter().zip(&expected) {
                 for entry in entries {
-                    let native = read_teams(availability, activity).native;
-                    let teams = Some(read(native, morning()));
+                    let words = read_teams(availability, activity).words;
+                    let teams = Some(TeamsObservation { words, ..read(None, morning()) });
                     let decision = decide(&Snapshot { teams, policy: policy(mode), xphone: Some(*entry), ..quiet() });
-                    let found = now_showing(&decision).cloned().ok_or(decision.reason);
+                    let found = now_showing(&decision).cloned().ok_or(decision.appointment.reason);
                     assert_eq!(found, *expected, "{availability}/{activity}, {mode:?}, {entry:?}");
                 }
             }
@@ -178,8 +198,8 @@ fn which_profile_carries_it() {
     let as_quiet = |number| Ok((DO_NOT_DISTURB_SUBJECT, Look::Profile(guid(number))));
     let check = |native, profiles: &[Profile], busy_status, expected: Result<(&str, Look), Reason>, reason: Reason| {
         let decision = decide(&Snapshot { profiles: profiles.to_vec(), busy_status, ..teams(native) });
-        let found = now_showing(&decision).map(|shown| (shown.subject.as_str(), shown.look)).ok_or(decision.reason);
-        assert_eq!((found, decision.reason), (expected, reason), "{native:?} with {profiles:?}");
+        let found = now_showing(&decision).map(|shown| (shown.subject.as_str(), shown.look)).ok_or(decision.appointment.reason);
+        assert_eq!((found, decision.appointment.reason), (expected, reason), "{native:?} with {profiles:?}");
     };
     let call = Reason::Shown(Cause::Call);
     let teams_profile = profile(1, "MS Teams", None);
@@ -214,8 +234,8 @@ fn which_profile_carries_it() {
 #[test]
 fn presenting_without_a_profile_for_it_competes_as_a_call() {
     let presenting = |xphone| Snapshot { profiles: Vec::new(), xphone: Some(xphone), ..teams(TeamsNative::Presenting) };
-    assert_eq!(decide(&presenting(FREE)).reason, Reason::ShownAsCall);
-    assert_eq!(decide(&presenting(CALLING)).reason, Reason::OwnIsStronger);
+    assert_eq!(decide(&presenting(FREE)).appointment.reason, Reason::ShownAsCall);
+    assert_eq!(decide(&presenting(CALLING)).appointment.reason, Reason::OwnIsStronger);
 }
 
 #[test]
@@ -226,14 +246,14 @@ fn what_stands_in_the_way_takes_back_what_is_shown() {
             let mut snapshot = Snapshot { appointment, ..teams(TeamsNative::Call) };
             change(&mut snapshot);
             let decision = decide(&snapshot);
-            assert_eq!((&decision.appointment, decision.reason), (&Slot::Empty, expected));
-            assert_eq!(decision.push, was_shown.then_some(Push::Clear), "{expected:?}");
+            assert_eq!((&decision.appointment.slot, decision.appointment.reason), (&Slot::Empty, expected));
+            assert_eq!(decision.appointment.push, was_shown.then_some(Push::Clear), "{expected:?}");
             assert_eq!(decision.revisit_at, None, "{expected:?}");
         }
     };
     check(|snapshot| snapshot.policy.mode = Mode::None, Reason::PolicyOff);
     check(|snapshot| snapshot.policy.shadow = true, Reason::Shadow);
-    check(|snapshot| snapshot.matched = false, Reason::NotMatched);
+    check(|snapshot| snapshot.teams_user = None, Reason::NotMatched);
     check(|snapshot| snapshot.xphone = Some(CALLING), Reason::OwnIsStronger);
     check(|snapshot| snapshot.xphone = Some(UNDISTURBED), Reason::OwnIsStronger);
     check(|snapshot| snapshot.teams = Some(read(Some(TeamsNative::Free), morning())), Reason::NothingToShow);
@@ -259,7 +279,10 @@ fn what_is_not_known_changes_nothing() {
         let mut snapshot = Snapshot { appointment: slot.clone(), ..teams(TeamsNative::Call) };
         change(&mut snapshot);
         let decision = decide(&snapshot);
-        assert_eq!((&decision.push, &decision.appointment, decision.reason), (&None, &slot, expected));
+        assert_eq!(
+            (&decision.appointment.push, &decision.appointment.slot, decision.appointment.reason),
+            (&None, &slot, expected)
+        );
         let until = if let Slot::Shown(shown) = slot { Some(shown.until) } else { None };
         assert_eq!(decision.revisit_at, until);
     };
@@ -279,8 +302,8 @@ fn what_must_go_goes_even_where_a_side_is_unread() {
         let mut snapshot = Snapshot { appointment, ..teams(TeamsNative::Call) };
         change(&mut snapshot);
         let decision = decide(&snapshot);
-        assert_eq!((decision.push, now_showing_of(&decision.appointment)), (Some(Push::Clear), None));
-        assert_eq!(decision.reason, expected);
+        assert_eq!((decision.appointment.push, now_showing_of(&decision.appointment.slot)), (Some(Push::Clear), None));
+        assert_eq!(decision.appointment.reason, expected);
     };
     let call = Some(Cause::Call);
     // It ran out, or never should have been there.
@@ -337,14 +360,14 @@ fn now_showing_of(slot: &Slot) -> Option<&Appointment> {
 fn do_not_disturb_found_goes_at_once_where_only_calls_are_synchronised() {
     let appointment = Slot::Shown(shown(do_not_disturb(), None, 300));
     let unread = Snapshot { teams: None, policy: policy(Mode::Telephony), appointment, ..quiet() };
-    assert_eq!(decide(&unread).push, Some(Push::Clear));
+    assert_eq!(decide(&unread).appointment.push, Some(Push::Clear));
 }
 
 #[test]
 fn labels_lead_back_to_their_reasons() {
     for reason in Reason::ALL {
         assert_eq!(Reason::from_label(reason.label()), Some(reason));
-        assert!(!reason.to_string().is_empty());
+        assert!(SlotName::ALL.iter().all(|slot| !reason.describe(*slot).is_empty()));
     }
     assert_eq!(Reason::from_label("levitating"), None);
 }

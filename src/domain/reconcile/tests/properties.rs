@@ -37,7 +37,7 @@ fn any_policy() -> impl Strategy<Value = EffectivePolicy> {
 
 fn any_observation() -> impl Strategy<Value = TeamsObservation> {
     (option::weighted(0.9, select(NATIVES.to_vec())), select(SOURCES.to_vec()), seconds(0..SECONDS_MAX))
-        .prop_map(|(native, source, ago)| TeamsObservation { native, source, observed_at: morning() - ago })
+        .prop_map(|(native, source, ago)| TeamsObservation { words: native.map(words), source, observed_at: morning() - ago })
 }
 
 fn any_look() -> impl Strategy<Value = Look> {
@@ -75,7 +75,8 @@ prop_compose! {
         appointment in any_slot(),
     ) -> Snapshot {
         let remembered = remembered.map(|(native, ago)| Remembered { native, since: morning() - ago });
-        Snapshot { now: morning(), policy, matched, teams, remembered, xphone, profiles, busy_status, appointment }
+        let teams_user = matched.then_some(ANNA);
+        Snapshot { policy, teams_user, teams, remembered, xphone, profiles, busy_status, appointment, ..quiet() }
     }
 }
 
@@ -114,10 +115,12 @@ fn any_event() -> impl Strategy<Value = Event> {
 
 fn happen(event: Event, facts: &mut Snapshot) {
     match event {
-        Event::Teams(native, source) => facts.teams = Some(TeamsObservation { native, source, observed_at: facts.now }),
+        Event::Teams(native, source) => {
+            facts.teams = Some(TeamsObservation { words: native.map(words), source, observed_at: facts.now })
+        }
         Event::Xphone(entry) => facts.xphone = entry,
         Event::Policy(policy) => facts.policy = policy,
-        Event::Matched(matched) => facts.matched = matched,
+        Event::Matched(matched) => facts.teams_user = matched.then_some(ANNA),
         Event::Profiles(profiles) => facts.profiles = profiles,
         Event::Busy(named) => facts.busy_status = named.then_some(BUSY),
         Event::Passes(_) | Event::Nothing => {}
@@ -138,7 +141,7 @@ fn happen(event: Event, facts: &mut Snapshot) {
 
 fn feed_back(facts: &mut Snapshot, decision: &Decision) {
     facts.remembered = decision.remembered;
-    facts.appointment = decision.appointment.clone();
+    facts.appointment = decision.appointment.slot.clone();
 }
 
 /// What can be seen of a slot from outside, and when it ends.
@@ -160,18 +163,18 @@ fn check(facts: &Snapshot) -> Decision {
     let mut again = facts.clone();
     feed_back(&mut again, &decision);
     let second = decide(&again);
-    assert_eq!(second.push, None, "deciding again pushes again");
-    assert_eq!((&second.appointment, second.reason), (&decision.appointment, decision.reason));
+    assert_eq!(second.appointment.push, None, "deciding again pushes again");
+    assert_eq!((&second.appointment.slot, second.appointment.reason), (&decision.appointment.slot, decision.appointment.reason));
     assert_eq!(second.remembered, decision.remembered);
     decision
 }
 
 fn check_push(facts: &Snapshot, decision: &Decision) {
-    let (before, after) = (visible(&facts.appointment), visible(&decision.appointment));
+    let (before, after) = (visible(&facts.appointment), visible(&decision.appointment.slot));
     if before != after {
-        assert!(decision.push.is_some(), "what is shown changes without a push");
+        assert!(decision.appointment.push.is_some(), "what is shown changes without a push");
     }
-    match &decision.push {
+    match &decision.appointment.push {
         None => assert_eq!(before, after),
         Some(Push::Clear) => assert!(before.is_some() && after.is_none(), "a clear for nothing"),
         Some(Push::Show { appointment, start, end }) => {
@@ -181,14 +184,14 @@ fn check_push(facts: &Snapshot, decision: &Decision) {
             assert!(before != after || lost, "pushed though it is there");
         }
     }
-    let Slot::Shown(shown) = &decision.appointment else { return };
+    let Slot::Shown(shown) = &decision.appointment.slot else { return };
     assert!(!facts.policy.shadow, "a policy on trial shows nothing");
-    assert!(facts.matched && facts.policy.mode != Mode::None);
+    assert!(facts.teams_user.is_some() && facts.policy.mode != Mode::None);
     assert!(facts.policy.mode.lets_through(shown.presence), "the policy does not let it through");
     let own = facts.xphone.map(|entry| entry.native());
     assert!(own.is_none_or(|own| shown.presence > own), "not stronger than XPhone's own");
-    let held_back = matches!(decision.reason, Reason::TeamsUnread | Reason::XphoneUnread);
-    assert!(!held_back || decision.push.is_none(), "pushed though too little is known");
+    let held_back = matches!(decision.appointment.reason, Reason::TeamsUnread | Reason::XphoneUnread);
+    assert!(!held_back || decision.appointment.push.is_none(), "pushed though too little is known");
     if !held_back {
         assert!(own.is_some(), "shown beside nobody knows what");
         assert_eq!(shown.cause, cause_of(decision), "shown without its cause");
@@ -200,11 +203,11 @@ fn check_times(facts: &Snapshot, decision: &Decision) {
     if let Some(revisit_at) = decision.revisit_at {
         assert!(revisit_at > facts.now, "looked at again without a pause");
     }
-    let Slot::Shown(shown) = &decision.appointment else { return };
+    let Slot::Shown(shown) = &decision.appointment.slot else { return };
     assert!(shown.until > facts.now, "recorded as shown, but over");
     assert!(shown.until <= facts.now + SignedDuration::from_hours(12), "ends more than 12 h ahead");
     assert!(decision.revisit_at.is_some_and(|at| at <= shown.until), "nobody would look when it ends");
-    let held_back = matches!(decision.reason, Reason::TeamsUnread | Reason::XphoneUnread);
+    let held_back = matches!(decision.appointment.reason, Reason::TeamsUnread | Reason::XphoneUnread);
     if let Some(remembered) = decision.remembered.filter(|_| shown.presence == Presence::DoNotDisturb && !held_back) {
         assert!(shown.until <= remembered.since + SignedDuration::from_hours(24), "do not disturb outlives its day");
     }
@@ -217,15 +220,15 @@ fn check_suppression(facts: &Snapshot, decision: &Decision) {
         Slot::Shown(_) | Slot::Empty => None,
     };
     if held.is_some() && cause_of(decision) == held {
-        assert!(matches!(&decision.appointment, Slot::Suppressed { cause, .. } if Some(*cause) == held));
-        assert!(!matches!(decision.push, Some(Push::Show { .. })), "shown although its cause has not ended");
+        assert!(matches!(&decision.appointment.slot, Slot::Suppressed { cause, .. } if Some(*cause) == held));
+        assert!(!matches!(decision.appointment.push, Some(Push::Show { .. })), "shown although its cause has not ended");
     }
     // As long as Teams is unread nothing says that a cause has ended.
-    if let (Slot::Suppressed { cause, .. }, Some(_)) = (&decision.appointment, decision.remembered) {
+    if let (Slot::Suppressed { cause, .. }, Some(_)) = (&decision.appointment.slot, decision.remembered) {
         assert_eq!(Some(*cause), cause_of(decision), "suppressed for a cause that has ended");
     }
     if decision.remembered.is_none() && held.is_some() {
-        assert!(matches!(&decision.appointment, Slot::Suppressed { .. }), "forgotten what a person did, or what ran out");
+        assert!(matches!(&decision.appointment.slot, Slot::Suppressed { .. }), "forgotten what a person did, or what ran out");
     }
 }
 
@@ -258,17 +261,17 @@ proptest! {
     fn whatever_is_shown_goes_at_once_with_its_cause(facts in any_snapshot()) {
         let free = |facts: &mut Snapshot| facts.teams = Some(read(Some(TeamsNative::Free), facts.now));
         let endings: [fn(&mut Snapshot); 4] =
-            [free, |facts| facts.policy.mode = Mode::None, |facts| facts.matched = false, |facts| facts.policy.shadow = true];
+            [free, |facts| facts.policy.mode = Mode::None, |facts| facts.teams_user = None, |facts| facts.policy.shadow = true];
         for ending in endings {
             let mut ended = facts.clone();
             ending(&mut ended);
             let decision = check(&ended);
-            prop_assert_eq!(visible(&decision.appointment), None);
-            prop_assert_eq!(decision.push, visible(&facts.appointment).map(|_| Push::Clear));
+            prop_assert_eq!(visible(&decision.appointment.slot), None);
+            prop_assert_eq!(decision.appointment.push, visible(&facts.appointment).map(|_| Push::Clear));
         }
         // Another cause may take the place of the one that ended; the slot then says so.
         let decision = check(&facts);
-        if let (Slot::Shown(shown), Some(cause)) = (&decision.appointment, cause_of(&decision)) {
+        if let (Slot::Shown(shown), Some(cause)) = (&decision.appointment.slot, cause_of(&decision)) {
             prop_assert!(shown.cause.is_none_or(|held| held == cause));
         }
     }
@@ -290,12 +293,12 @@ proptest! {
         }
         facts.teams = Some(read(Some(TeamsNative::Free), facts.now));
         let last = check(&facts);
-        prop_assert_eq!(&last.appointment, &Slot::Empty);
+        prop_assert_eq!(&last.appointment.slot, &Slot::Empty);
         feed_back(&mut facts, &last);
         for _ in 0..3 {
             facts.now += SignedDuration::from_hours(7);
             let still = check(&facts);
-            prop_assert_eq!((&still.appointment, &still.push), (&Slot::Empty, &None));
+            prop_assert_eq!((&still.appointment.slot, &still.appointment.push), (&Slot::Empty, &None));
         }
     }
 

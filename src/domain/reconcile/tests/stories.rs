@@ -39,7 +39,7 @@ impl Story {
     fn decide(&mut self) -> Decision {
         let decision = decide(&self.facts);
         self.facts.remembered = decision.remembered;
-        self.facts.appointment = decision.appointment.clone();
+        self.facts.appointment = decision.appointment.slot.clone();
         self.revisit_at = decision.revisit_at;
         // XPhone is seen to show what we set, until the story says otherwise.
         if let Some(entry) = &mut self.facts.xphone {
@@ -52,7 +52,7 @@ impl Story {
     fn then(&mut self, change: impl FnOnce(&mut Snapshot)) -> (Told, Reason) {
         change(&mut self.facts);
         let decision = self.decide();
-        (told(decision.push.as_ref()), decision.reason)
+        (told(decision.appointment.push.as_ref()), decision.appointment.reason)
     }
 
     fn teams(&mut self, native: TeamsNative) -> (Told, Reason) {
@@ -90,7 +90,7 @@ impl Story {
             self.facts.now = at;
             before(&mut self.facts);
             let decision = self.decide();
-            let told = told(decision.push.as_ref());
+            let told = told(decision.appointment.push.as_ref());
             if told != Told::Nothing {
                 pushes.push((at.duration_since(began).as_mins(), told));
             }
@@ -122,7 +122,7 @@ fn a_call_then_a_shared_screen_then_nothing() {
     anna.wait(10);
     // The same appointment is replaced, and keeps its beginning: it is the same call.
     anna.facts.teams = Some(read(Some(Presenting), anna.facts.now));
-    let Some(Push::Show { appointment, start, .. }) = anna.decide().push else { panic!("it is replaced") };
+    let Some(Push::Show { appointment, start, .. }) = anna.decide().appointment.push else { panic!("it is replaced") };
     assert_eq!((appointment, start), (do_not_disturb(), began));
     assert_eq!(anna.teams(Call), (Told::Phone, SHOWN_CALL));
     assert_eq!(anna.teams(Free), (Told::Clear, Reason::NothingToShow));
@@ -203,7 +203,7 @@ fn lost_by_the_server_it_is_set_again() {
     anna.teams(Call);
     anna.wait(10);
     assert_eq!(anna.seen(Sighting::Lost), (Told::Phone, SHOWN_CALL));
-    assert_eq!(anna.decide().push, None);
+    assert_eq!(anna.decide().appointment.push, None);
     anna.facts.teams = Some(read(Some(Free), anna.facts.now));
     assert_eq!(anna.seen(Sighting::Lost), (Told::Clear, Reason::NothingToShow));
 }
@@ -213,7 +213,7 @@ fn what_nobody_confirms_lapses_after_twelve_hours_at_most() {
     for first in [Source::Notification, Source::Read] {
         let mut anna = Story::new();
         anna.then(|facts| {
-            facts.teams = Some(TeamsObservation { native: Some(Call), source: first, observed_at: facts.now });
+            facts.teams = Some(TeamsObservation { words: Some(words(Call)), source: first, observed_at: facts.now });
         });
         let life = anna.ends_in().unwrap();
         assert!(life <= 12 * HOUR);
@@ -341,11 +341,11 @@ fn a_found_appointment_is_kept_while_it_has_a_cause() {
     let found = morning() - minutes(60);
     anna.facts.teams = Some(read(Some(Call), anna.facts.now));
     let decision = anna.decide();
-    let Slot::Shown(kept) = &decision.appointment else { panic!("it is kept") };
+    let Slot::Shown(kept) = &decision.appointment.slot else { panic!("it is kept") };
     assert_eq!((kept.cause, kept.since), (Some(Cause::Call), found));
-    assert_eq!(decision.reason, SHOWN_CALL);
+    assert_eq!(decision.appointment.reason, SHOWN_CALL);
     // Past half time it is moved on, and keeps its beginning.
-    let Some(Push::Show { start, .. }) = decision.push else { panic!("it is moved on") };
+    let Some(Push::Show { start, .. }) = decision.appointment.push else { panic!("it is moved on") };
     assert_eq!(start, found);
     assert_eq!(with_found(on_the_phone(), 10 * HOUR).teams(Call), (Told::Nothing, SHOWN_CALL));
     assert_eq!(with_found(on_the_phone(), 10 * HOUR).teams(Presenting), (Told::Quiet, SHOWN_CALL), "it looked otherwise");
@@ -382,6 +382,6 @@ fn a_changed_profile_replaces_the_appointment_and_an_unrelated_one_does_not() {
     anna.teams(Call);
     assert_eq!(anna.then(|facts| facts.profiles[0].active = false), (Told::Nothing, SHOWN_CALL));
     anna.facts.profiles[1].active = false;
-    let Some(Push::Show { appointment, .. }) = anna.decide().push else { panic!("it is replaced") };
+    let Some(Push::Show { appointment, .. }) = anna.decide().appointment.push else { panic!("it is replaced") };
     assert_eq!(appointment.look, Look::Status(BUSY));
 }

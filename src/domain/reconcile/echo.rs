@@ -1,0 +1,61 @@
+//! What Teams itself says: Graph names no author, so what our own slots look like there must be told apart.
+//!
+//! While a slot of ours is live in Teams, an observation that looks like it is an *echo*: it tells nothing, and the native presence
+//! keeps its last value. So does the same observation for a *grace* after the slot was cleared, because notifications and reads lag.
+//! Past the grace it is native: a call of Teams that had been hidden behind ours.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Remembered, Snapshot, Source, TeamsObservation, Timing};
+use crate::domain::mapping::TeamsWords;
+use crate::domain::slot::{Live, TeamsSlot};
+
+/// A read is recorded with the moment it began: what was set while it was under way may already show in it.
+const READ_TIME_MAX: SignedDuration = SignedDuration::from_secs(20);
+
+/// An observation that tells nothing leaves what was known.
+pub(super) fn remember(snapshot: &Snapshot) -> Option<Remembered> {
+    let Some(observation) = snapshot.teams.filter(|observation| !is_echo(snapshot, *observation)) else {
+        return snapshot.remembered;
+    };
+    match (observation.words.map(TeamsWords::native), snapshot.remembered) {
+        (None, remembered) => remembered,
+        (Some(native), Some(remembered)) if remembered.native == native => Some(remembered),
+        (Some(native), _) => Some(Remembered { native, since: observation.observed_at }),
+    }
+}
+
+/// Whether the observation may be our own doing.
+pub(super) fn is_echo(snapshot: &Snapshot, observation: TeamsObservation) -> bool {
+    let slot = match observation.words {
+        Some(TeamsWords::InACall) => snapshot.session,
+        Some(TeamsWords::DoNotDisturb) => snapshot.preferred,
+        _ => return false,
+    };
+    slot.live.is_some_and(|live| explains(live, observation, snapshot.timing))
+}
+
+fn explains(live: Live, observation: TeamsObservation, timing: Timing) -> bool {
+    let (from, grace) = match observation.source {
+        Source::Notification => (live.from, timing.notification_grace),
+        Source::Read => (live.from - READ_TIME_MAX, timing.read_grace),
+    };
+    from <= observation.observed_at && live.until.is_none_or(|until| observation.observed_at < until + grace)
+}
+
+/// When Teams must be read because a slot was cleared: reads tell the truth again, and only a read decides. `None`: it was, or
+/// nothing was cleared.
+pub(super) fn read_after_clear(snapshot: &Snapshot, live: Option<Live>) -> Option<Timestamp> {
+    let certain_at = live?.until? + snapshot.timing.read_grace;
+    let decided = snapshot.confirmed.is_some_and(|read| read.observed_at >= certain_at);
+    (!decided).then_some(certain_at)
+}
+
+/// Forgets a window once nothing can be an echo any more: its graces are over, and Teams was read since.
+pub(super) fn close(snapshot: &Snapshot, slot: TeamsSlot) -> Option<Live> {
+    let live = slot.live?;
+    let Some(until) = live.until else { return Some(live) };
+    let over = until + snapshot.timing.notification_grace.max(snapshot.timing.read_grace) <= snapshot.now;
+    let explains = snapshot.teams.is_some_and(|observation| explains(live, observation, snapshot.timing));
+    (!over || explains || read_after_clear(snapshot, slot.live).is_some()).then_some(live)
+}

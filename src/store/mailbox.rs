@@ -1,0 +1,164 @@
+//! Decisions become letters: what a slot's mailbox holds is replaced by what was decided last.
+
+use jiff::Timestamp;
+use jiff_sqlx::ToSqlx;
+use uuid::Uuid;
+
+use super::decision::Decided;
+use super::slot::look_columns;
+use super::{StoreError, Tx};
+use crate::domain::ids::TeamsUserId;
+use crate::domain::reconcile::{Push, TeamsPush};
+use crate::domain::slot::{Appointment, SlotName};
+
+/// Whose mailbox, and the change behind what is put into it.
+#[derive(Default)]
+struct Boxes {
+    users: Vec<Uuid>,
+    slots: Vec<String>,
+    changed: Vec<Option<jiff_sqlx::Timestamp>>,
+    teams_ids: Vec<Option<Uuid>>,
+}
+
+impl Boxes {
+    fn add(&mut self, one: &Decided, slot: SlotName, teams_user: Option<TeamsUserId>) {
+        self.users.push(one.due.user.0);
+        self.slots.push(slot.label().to_owned());
+        self.changed.push(one.due.changed_at.map(ToSqlx::to_sqlx));
+        self.teams_ids.push(teams_user.map(|id| id.0));
+    }
+}
+
+/// Letters that show something, column by column.
+#[derive(Default)]
+struct Shows {
+    boxes: Boxes,
+    subjects: Vec<Option<String>>,
+    profiles: Vec<Option<Uuid>>,
+    statuses: Vec<Option<Uuid>>,
+    starts: Vec<Option<jiff_sqlx::Timestamp>>,
+    ends: Vec<Option<jiff_sqlx::Timestamp>>,
+}
+
+impl Shows {
+    fn add(&mut self, content: Option<(&Appointment, Timestamp, Timestamp)>) {
+        let look = content.map(|(appointment, ..)| look_columns(appointment.look));
+        self.subjects.push(content.map(|(appointment, ..)| appointment.subject.clone()));
+        self.profiles.push(look.and_then(|(profile, _)| profile));
+        self.statuses.push(look.and_then(|(_, status)| status));
+        self.starts.push(content.map(|(_, start, _)| start.to_sqlx()));
+        self.ends.push(content.map(|(.., end)| end.to_sqlx()));
+    }
+}
+
+/// Puts what was decided into the mailboxes.
+pub(super) async fn fill(tx: &mut Tx<'_>, decided: &[Decided], now: Timestamp) -> Result<(), StoreError> {
+    let (mut shows, mut clears, mut forgotten) = (Shows::default(), Boxes::default(), Boxes::default());
+    for one in decided {
+        match &one.decision.appointment.push {
+            Some(Push::Show { appointment, start, end }) => {
+                shows.boxes.add(one, SlotName::XphoneAppointment, None);
+                shows.add(Some((appointment, *start, *end)));
+            }
+            Some(Push::Clear) => clears.add(one, SlotName::XphoneAppointment, None),
+            None => {}
+        }
+        let teams =
+            [(SlotName::TeamsSession, one.decision.session.push), (SlotName::TeamsPreferred, one.decision.preferred.push)];
+        for (slot, push) in teams {
+            match push {
+                Some(TeamsPush::Set(teams_user)) => {
+                    shows.boxes.add(one, slot, Some(teams_user));
+                    shows.add(None);
+                }
+                Some(TeamsPush::Clear(teams_user)) => clears.add(one, slot, Some(teams_user)),
+                Some(TeamsPush::Forget) => forgotten.add(one, slot, None),
+                None => {}
+            }
+        }
+    }
+    clear(tx, &clears, now).await?;
+    show(tx, &shows, now).await?;
+    forget(tx, &forgotten).await
+}
+
+/// What never left the mailbox and never reached the side needs no clearing: it is just taken out again. Everything else is cleared.
+async fn clear(tx: &mut Tx<'_>, boxes: &Boxes, now: Timestamp) -> Result<(), StoreError> {
+    if boxes.users.is_empty() {
+        return Ok(());
+    }
+    sqlx::query!(
+        "with n as materialized (
+             select * from unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::uuid[]) as n (user_guid, slot, changed_at, teams_id)
+         ), unsent as (
+             delete from outbox o using n
+             where o.user_guid = n.user_guid and o.slot = n.slot and o.shows and o.sent_at is null and not exists (
+                 select from slot s where s.user_guid = o.user_guid and s.name = o.slot
+                     and (s.reached_at is not null or s.live_from is not null and s.live_until is null))
+             returning o.user_guid, o.slot
+         )
+         insert into outbox (user_guid, slot, shows, teams_id, changed_at, decided_at, due_at)
+         select n.user_guid, n.slot, false, n.teams_id, n.changed_at, $5, $5 from n
+         where (n.user_guid, n.slot) not in (select user_guid, slot from unsent)
+         on conflict (user_guid, slot) do update set generation = nextval('outbox_generation'), shows = false, subject = null,
+             profile_guid = null, presence_status_guid = null, starts_at = null, ends_at = null, teams_id = excluded.teams_id,
+             changed_at = excluded.changed_at, decided_at = excluded.decided_at, due_at = excluded.due_at, attempts = 0, problem = null",
+        &boxes.users,
+        &boxes.slots,
+        &boxes.changed as _,
+        &boxes.teams_ids as _,
+        now.to_sqlx(),
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// If what is replaced was an unfinished clear, something of ours may still be on the side.
+async fn show(tx: &mut Tx<'_>, letters: &Shows, now: Timestamp) -> Result<(), StoreError> {
+    if letters.boxes.users.is_empty() {
+        return Ok(());
+    }
+    sqlx::query!(
+        "insert into outbox (user_guid, slot, shows, teams_id, changed_at, subject, profile_guid, presence_status_guid, starts_at, ends_at,
+             decided_at, due_at)
+         select n.user_guid, n.slot, true, n.teams_id, n.changed_at, n.subject, n.profile_guid, n.presence_status_guid, n.starts_at,
+             n.ends_at, $10, $10
+         from unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::uuid[], $5::text[], $6::uuid[], $7::uuid[], $8::timestamptz[],
+                 $9::timestamptz[])
+             as n (user_guid, slot, changed_at, teams_id, subject, profile_guid, presence_status_guid, starts_at, ends_at)
+         on conflict (user_guid, slot) do update set generation = nextval('outbox_generation'), shows = true,
+             sent_at = coalesce(outbox.sent_at, case when not outbox.shows then excluded.decided_at end), subject = excluded.subject,
+             profile_guid = excluded.profile_guid, presence_status_guid = excluded.presence_status_guid,
+             starts_at = excluded.starts_at, ends_at = excluded.ends_at, teams_id = excluded.teams_id, changed_at = excluded.changed_at,
+             decided_at = excluded.decided_at, due_at = excluded.due_at, attempts = 0, problem = null",
+        &letters.boxes.users,
+        &letters.boxes.slots,
+        &letters.boxes.changed as _,
+        &letters.boxes.teams_ids as _,
+        &letters.subjects as _,
+        &letters.profiles as _,
+        &letters.statuses as _,
+        &letters.starts as _,
+        &letters.ends as _,
+        now.to_sqlx(),
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+async fn forget(tx: &mut Tx<'_>, boxes: &Boxes) -> Result<(), StoreError> {
+    if boxes.users.is_empty() {
+        return Ok(());
+    }
+    sqlx::query!(
+        "delete from outbox o using unnest($1::uuid[], $2::text[]) as n (user_guid, slot)
+         where o.user_guid = n.user_guid and o.slot = n.slot",
+        &boxes.users,
+        &boxes.slots,
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}

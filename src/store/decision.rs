@@ -60,15 +60,23 @@ struct StateRow {
     choice: Option<String>,
 }
 
-/// Locks and loads up to `limit` users whose `revisit_at` has come; nobody else decides for them while the transaction lasts.
+/// Locks and loads up to `limit` users whose `revisit_at` has come; nobody else decides for them while the transaction lasts. Half of
+/// them waited longest, half came last: thousands whose time comes at once hold up no fresh change, and fresh changes nobody's time.
 ///
 /// # Errors
 /// Postgres could not, or holds a word this version does not know.
 pub async fn load_due(tx: &mut Tx<'_>, now: Timestamp, timing: Timing, limit: usize) -> Result<Vec<Due>, StoreError> {
     let due = sqlx::query_scalar!(
-        "select user_guid from user_state where revisit_at <= $1 order by revisit_at limit $2 for update skip locked",
+        r#"
+        with longest as (
+            select user_guid from user_state where revisit_at <= $1 order by revisit_at limit $2 for update skip locked
+        ), latest as (
+            select user_guid from user_state where revisit_at <= $1 order by revisit_at desc limit $2 for update skip locked
+        )
+        select user_guid as "user_guid!" from longest union select user_guid from latest
+        "#,
         now.to_sqlx(),
-        rows(limit),
+        rows(limit.div_ceil(2)),
     )
     .fetch_all(&mut **tx)
     .await?;

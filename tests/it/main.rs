@@ -1,6 +1,7 @@
 //! The integration tests: stories told through the real chain, on real Postgres and real HTTP, with a clock that the test moves.
 
 mod admin;
+mod back;
 mod chain;
 mod command;
 mod identity;

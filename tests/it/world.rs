@@ -2,6 +2,7 @@
 //!
 //! Every test has a world of its own: a database copied from a migrated template, emulators and listeners on free ports.
 
+mod teams_side;
 mod xphone_side;
 
 use std::sync::LazyLock;

@@ -61,6 +61,18 @@ async fn events_that_are_gone_are_made_up_for_by_a_snapshot() {
 }
 
 #[tokio::test]
+async fn an_event_that_cannot_be_read_is_made_up_for_by_a_snapshot() {
+    let (world, [anna, ben]) = World::with_people(["anna", "ben"]).await;
+    let before = asked(&world, "presence").await;
+    world.xphone_faults(json!({"unreadable_events": 1})).await;
+    world.xphone_telephone(anna, 4).await;
+    world.xphone_telephone(ben, 4).await;
+    world.listen().await;
+    assert_eq!([telephone(&world, anna).await, telephone(&world, ben).await], [BUSY, BUSY]);
+    assert_eq!(asked(&world, "presence").await, before + 1);
+}
+
+#[tokio::test]
 async fn a_server_that_restarts_begins_lower() {
     let (world, [anna]) = World::with_people(["anna"]).await;
     let before = told(&world).await;
@@ -130,7 +142,7 @@ async fn one_replica_listens_and_another_takes_over() {
     let before = asked(&world, "events").await;
     for _ in 0..3 {
         world.advance(SignedDuration::from_secs(20));
-        world.listen().await;
+        assert_eq!(world.try_listen().await.unwrap(), Progress::More);
         assert_eq!(other.tasks.listener.run().await.unwrap(), Progress::Idle);
     }
     assert_eq!(asked(&world, "events").await, before);

@@ -31,6 +31,8 @@ const FIRST_SEQUENCE: u64 = 1_000_000;
 const BATCH_MAX: usize = 100;
 /// A comment is sent when so much time went by without an event.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// An event without what the contract promises.
+const UNREADABLE: Bytes = Bytes::from_static(b"data: {}\n\n");
 
 pub fn router() -> Router<Arc<Server>> {
     Router::new().route("/api/v1/presence/events", get(follow))
@@ -164,7 +166,10 @@ impl Follower {
             _ if state.faults.silent_events => Saying::Nothing { silent: true },
             None => Saying::Lost,
             Some(events) if events.is_empty() => Saying::Nothing { silent: false },
-            Some(events) => Saying::Events(events),
+            Some(mut events) => {
+                events.iter_mut().filter(|_| state.faults.spoils_event()).for_each(|event| *event = UNREADABLE);
+                Saying::Events(events)
+            }
         })
     }
 }

@@ -17,6 +17,8 @@ pub struct Faults {
     pub down: bool,
     /// Event streams stay open and say nothing.
     pub silent_events: bool,
+    /// So many events go out as nobody can read them.
+    pub unreadable_events: u32,
     /// So many changes are applied, and the connection is cut instead of answering.
     pub applied_but_answer_lost: u32,
     /// Writes of appointments that are slow.
@@ -76,6 +78,13 @@ impl Faults {
     pub fn hangs(&self, user: Option<Guid>) -> Option<Duration> {
         let hang = self.hang.as_ref().filter(|hang| hang.user.is_none_or(|aimed_at| Some(aimed_at) == user))?;
         Some(Duration::from_secs(hang.seconds))
+    }
+
+    /// Whether an event goes out as nobody can read it.
+    pub fn spoils_event(&mut self) -> bool {
+        let spoiled = self.unreadable_events > 0;
+        self.unreadable_events = self.unreadable_events.saturating_sub(1);
+        spoiled
     }
 
     /// Whether the answer to a change just applied gets lost.

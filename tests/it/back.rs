@@ -1,6 +1,8 @@
 //! An XPhone call and do not disturb show in Teams: the other direction, its echoes, and what people do against it.
 
 use jiff::SignedDuration;
+use presence_gateway::tasks::driver::Task;
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::world::{Person, World, exhaust};
@@ -210,7 +212,7 @@ async fn a_dead_gateway_leaves_nothing_behind() {
 async fn many_changes_travel_in_batches_and_one_refused_user_stops_nobody() {
     let names: [String; 25] = std::array::from_fn(|number| format!("user{number}"));
     let (world, people) = World::with_people(names.each_ref().map(String::as_str)).await;
-    world.graph_control(reqwest::Method::DELETE, &format!("users/{}", people[7].teams), Value::Null).await;
+    world.graph_control(Method::DELETE, &format!("users/{}", people[7].teams), Value::Null).await;
     for person in people {
         world.xphone_telephone(person, CALLING).await;
     }
@@ -335,16 +337,20 @@ async fn a_policy_that_is_switched_off_takes_everything_back() {
         world.xphone_telephone(anna, CALLING).await;
         world.xphone_status(anna, "doNotDisturb").await;
         world.hear().await;
+        // Whoever is switched on is read first.
         world.confirm().await;
         assert_eq!(world.in_teams(anna).await, DO_NOT_DISTURB);
         world.set_policy(mode, shadow).await;
         world.settle().await;
+        // Where nobody has seen our do not disturb yet, it is read before it is taken away.
+        world.confirm().await;
         assert_eq!(world.in_teams(anna).await, AVAILABLE, "{mode}");
         world.minute().await;
         world.minute().await;
     }
     world.set_policy("telephony", false).await;
     world.hear().await;
+    world.confirm().await;
     assert_eq!(world.in_teams(anna).await, IN_A_CALL, "only the call, where only calls are let through");
 }
 
@@ -368,7 +374,7 @@ async fn whoever_leaves_xphone_leaves_nothing_in_teams() {
     world.xphone_telephone(anna, CALLING).await;
     world.hear().await;
     assert_eq!(world.in_teams(anna).await, IN_A_CALL);
-    world.xphone_control(reqwest::Method::DELETE, &format!("users/{}", anna.xphone), Value::Null).await;
+    world.xphone_control(Method::DELETE, &format!("users/{}", anna.xphone), Value::Null).await;
     world.advance(SignedDuration::from_mins(6));
     world.directory().await;
     world.settle().await;
@@ -392,7 +398,6 @@ async fn ten_thousand_due_at_once_do_not_hold_up_a_fresh_change() {
     world.advance(SignedDuration::from_secs(30));
     world.xphone_telephone(anna, CALLING).await;
     world.listen().await;
-    use presence_gateway::tasks::driver::Task;
     world.app.tasks.reconciler.run().await.unwrap();
     exhaust(&world.app.tasks.teams_dispatcher).await;
     assert_eq!(world.in_teams(anna).await, IN_A_CALL, "the first batch takes the freshest along");

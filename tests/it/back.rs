@@ -211,7 +211,7 @@ async fn a_dead_gateway_leaves_nothing_behind() {
 #[tokio::test]
 async fn many_changes_travel_in_batches_and_one_refused_user_stops_nobody() {
     let names: [String; 25] = std::array::from_fn(|number| format!("user{number}"));
-    let (world, people) = World::with_people(names.each_ref().map(String::as_str)).await;
+    let (world, people) = Box::pin(World::with_people(names.each_ref().map(String::as_str))).await;
     world.graph_control(Method::DELETE, &format!("users/{}", people[7].teams), Value::Null).await;
     for person in people {
         world.xphone_telephone(person, CALLING).await;

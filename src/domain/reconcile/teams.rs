@@ -76,26 +76,27 @@ impl Case<'_> {
     fn age(&self) -> (TeamsSlot, Option<TeamsPush>) {
         match self.slot.record {
             Record::Suppressed { .. } if !self.goes_on() => (TeamsSlot { record: Record::Empty, ..self.slot }, None),
-            Record::Empty | Record::Suppressed { .. } => (self.slot, None),
             Record::Shown { teams_user, .. } if self.snapshot.teams_user != Some(teams_user) => {
                 let pending = self.slot.live.map(|_| teams_user);
                 (TeamsSlot { record: Record::Empty, pending, ..self.slot }, Some(TeamsPush::Clear(teams_user)))
             }
             Record::Shown { teams_user, reached: Some(Reached { until, .. }), .. } if until <= self.snapshot.now => {
-                match self.presence {
-                    // The user may have picked do not disturb meanwhile; ours is over, whatever is there now stays.
-                    Presence::DoNotDisturb => (self.forgotten(Suppression::Lapsed), Some(TeamsPush::Forget)),
-                    _ => {
-                        let pending = Some(teams_user);
-                        (TeamsSlot { pending, ..self.suppressed(Suppression::Lapsed) }, Some(TeamsPush::Clear(teams_user)))
-                    }
-                }
+                self.lapsed(teams_user)
             }
             Record::Shown { reached, .. } if self.evidence(reached) == Evidence::Undone => {
                 (self.forgotten(Suppression::Overridden), Some(TeamsPush::Forget))
             }
-            Record::Shown { .. } => (self.slot, None),
+            Record::Empty | Record::Suppressed { .. } | Record::Shown { .. } => (self.slot, None),
         }
+    }
+
+    /// It ran out by itself. Where the user may have picked the same meanwhile, whatever is there now stays; a session goes for sure.
+    fn lapsed(&self, teams_user: TeamsUserId) -> (TeamsSlot, Option<TeamsPush>) {
+        if self.presence == Presence::DoNotDisturb {
+            return (self.forgotten(Suppression::Lapsed), Some(TeamsPush::Forget));
+        }
+        let slot = TeamsSlot { pending: Some(teams_user), ..self.suppressed(Suppression::Lapsed) };
+        (slot, Some(TeamsPush::Clear(teams_user)))
     }
 
     /// Until its cause ends it is not set again.

@@ -116,7 +116,7 @@ fn any_event() -> impl Strategy<Value = Event> {
 fn happen(event: Event, facts: &mut Snapshot) {
     match event {
         Event::Teams(native, source) => {
-            facts.teams = Some(TeamsObservation { words: native.map(words), source, observed_at: facts.now })
+            facts.teams = Some(TeamsObservation { words: native.map(words), source, observed_at: facts.now });
         }
         Event::Xphone(entry) => facts.xphone = entry,
         Event::Policy(policy) => facts.policy = policy,

@@ -46,8 +46,10 @@ async fn measure(admin: &Admin) -> Result<(), StoreError> {
     admin.metrics.note_inbox(inbox.posts, age(inbox.oldest));
     let outbox = admin.store.outbox_depth().await?;
     admin.metrics.note_outbox(outbox.letters, age(outbox.oldest));
-    let slot = SlotName::XphoneAppointment;
-    admin.metrics.note_shown(slot.label(), admin.store.shown(slot).await?);
+    let shown = admin.store.shown().await?;
+    for slot in SlotName::ALL {
+        admin.metrics.note_shown(slot.label(), shown.get(&slot).copied().unwrap_or(0));
+    }
     let people = admin.store.people_by_match().await?;
     for state in Match::LABELS {
         let count = people.iter().find(|(known, _)| known == state).map_or(0, |(_, count)| *count);

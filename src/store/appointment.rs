@@ -1,11 +1,13 @@
 //! What we recorded as shown in XPhone beside what is there: the two sides of a comparison, and what it found.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
 use uuid::Uuid;
 
 use super::slot::look_columns;
-use super::{Store, StoreError, times};
+use super::{Store, StoreError, known, times};
 use crate::domain::ids::UserGuid;
 use crate::domain::presence::Presence;
 use crate::domain::slot::{Appointment, Sighting, SlotName};
@@ -26,14 +28,14 @@ pub struct Found {
 }
 
 impl Store {
-    /// How many users something is shown for.
+    /// For how many users each slot shows something; a slot that shows nothing is left out.
     ///
     /// # Errors
     /// Postgres cannot be asked.
-    pub async fn shown(&self, slot: SlotName) -> Result<i64, StoreError> {
-        let shown =
-            sqlx::query_scalar!(r#"select count(*) as "count!" from slot where name = $1 and state = 'shown'"#, slot.label(),);
-        Ok(shown.fetch_one(&self.pool).await?)
+    pub async fn shown(&self) -> Result<BTreeMap<SlotName, i64>, StoreError> {
+        let rows = sqlx::query!(r#"select name, count(*) as "count!" from slot where state = 'shown' group by name"#);
+        let rows = rows.fetch_all(&self.pool).await?.into_iter();
+        rows.map(|row| Ok((known(&row.name, SlotName::from_label)?, row.count))).collect()
     }
 
     /// Users whose recorded appointment had certainly reached XPhone before `before`, and of whom nothing is on its way.

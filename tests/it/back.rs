@@ -25,6 +25,8 @@ async fn an_xphone_call_shows_in_teams_and_its_echo_is_silent() {
     world.xphone_telephone(anna, CALLING).await;
     world.hear().await;
     assert_eq!([world.in_teams(anna).await, world.in_teams(ben).await], [IN_A_CALL, AVAILABLE]);
+    assert_eq!(world.count("shown{slot=\"teams_session\"}").await, 1);
+    assert_eq!(world.count("change_to_push_seconds_count{direction=\"xphone_to_teams\"}").await, 1);
     world.confirm().await;
     world.minute().await;
     assert_eq!(world.writes().await, writes, "what it causes in Teams is an echo");

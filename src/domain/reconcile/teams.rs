@@ -134,7 +134,7 @@ impl Case<'_> {
         if !policy.mode.lets_through(self.presence) {
             return Err(Reason::PolicyTelephonyOnly);
         }
-        if own(self.native.ok_or(Reason::TeamsUnread)?) >= self.presence {
+        if self.is_hidden_by(self.native.ok_or(Reason::TeamsUnread)?) {
             return Err(Reason::OwnIsStronger);
         }
         if policy.shadow {
@@ -179,7 +179,20 @@ impl Case<'_> {
     fn may_stay(&self) -> bool {
         let policy = self.snapshot.policy;
         let allowed = !policy.shadow && policy.mode.lets_through(self.presence);
-        allowed && self.goes_on() && self.native.is_none_or(|native| own(native) < self.presence)
+        allowed && self.goes_on() && self.native.is_none_or(|native| !self.is_hidden_by(native))
+    }
+
+    /// Whether Teams itself says as much or more.
+    ///
+    /// Who is signed out reads Offline whatever is preferred; our session brings a do not disturb picked before to light, and
+    /// taking the session back would hide it again, and so on for ever. So do not disturb keeps a session from being set, but
+    /// takes no session back: that would change nothing that anybody sees.
+    fn is_hidden_by(&self, native: TeamsNative) -> bool {
+        let brought_to_light = self.cause == Cause::Call
+            && self.slot.live.is_some()
+            && matches!(self.slot.record, Record::Shown { .. })
+            && self.snapshot.teams.is_some_and(|newest| newest.words == Some(TeamsWords::DoNotDisturb));
+        own(native) >= self.presence && !brought_to_light
     }
 
     /// Nothing changes before more is known, and nothing is renewed.

@@ -83,7 +83,7 @@ impl Case<'_> {
             Record::Shown { teams_user, reached: Some(Reached { until, .. }), .. } if until <= self.snapshot.now => {
                 self.lapsed(teams_user)
             }
-            Record::Shown { reached, .. } if self.evidence(reached) == Evidence::Undone => {
+            Record::Shown { since, reached, .. } if self.evidence(since, reached) == Evidence::Undone => {
                 (self.forgotten(Suppression::Overridden), Some(TeamsPush::Forget))
             }
             Record::Empty | Record::Suppressed { .. } | Record::Shown { .. } => (self.slot, None),
@@ -205,10 +205,10 @@ impl Case<'_> {
     }
 
     fn take_back(self, reason: Reason) -> Decided {
-        let Record::Shown { teams_user, reached, .. } = self.slot.record else {
+        let Record::Shown { teams_user, since, reached } = self.slot.record else {
             return (SlotDecision { slot: self.slot, push: None, reason }, Wake::default());
         };
-        match self.evidence(reached) {
+        match self.evidence(since, reached) {
             Evidence::Unknown { read_at } => {
                 let (mut decision, mut wake) = self.stay(Reason::AwaitingRead);
                 decision.slot = self.slot;
@@ -227,12 +227,13 @@ impl Case<'_> {
         }
     }
 
-    /// Whether what Teams shows is still what we put there. A session is always ours.
-    fn evidence(&self, reached: Option<Reached>) -> Evidence {
+    /// Whether what Teams shows is still what we put there. A session is always ours. What was seen before it was put there this
+    /// time proves nothing, and as long as Graph has not confirmed it, nobody can have switched it off.
+    fn evidence(&self, since: Timestamp, reached: Option<Reached>) -> Evidence {
         let Some(live) = self.slot.live.filter(|_| self.presence == Presence::DoNotDisturb) else { return Evidence::Ours };
         let now = self.snapshot.now;
-        let certain_at = reached.map_or(live.from, |reached| reached.at) + self.snapshot.timing.read_grace;
-        let Some(read) = self.snapshot.confirmed.filter(|read| read.observed_at >= live.from) else {
+        let certain_at = reached.map(|reached| reached.at + self.snapshot.timing.read_grace);
+        let Some(read) = self.snapshot.confirmed.filter(|read| read.observed_at >= live.from.max(since)) else {
             return Evidence::Unknown { read_at: now };
         };
         let contradicted = self.snapshot.teams.is_some_and(|newest| newest.source == Source::Notification && !shows_ours(newest));
@@ -240,8 +241,8 @@ impl Case<'_> {
         match (shows_ours(read), contradicted || stale) {
             (_, true) => Evidence::Unknown { read_at: now },
             (true, false) => Evidence::Ours,
-            (false, false) if read.observed_at >= certain_at => Evidence::Undone,
-            (false, false) => Evidence::Unknown { read_at: certain_at },
+            (false, false) if certain_at.is_some_and(|at| read.observed_at >= at) => Evidence::Undone,
+            (false, false) => Evidence::Unknown { read_at: certain_at.unwrap_or(now) },
         }
     }
 }

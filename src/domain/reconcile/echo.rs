@@ -44,8 +44,9 @@ fn explains(live: Live, observation: TeamsObservation, timing: Timing) -> bool {
 }
 
 /// When Teams must be read because a slot was cleared: reads tell the truth again, and only a read decides. `None`: it was, or
-/// nothing was cleared.
+/// nothing was cleared, or there is nobody to read.
 pub(super) fn read_after_clear(snapshot: &Snapshot, live: Option<Live>) -> Option<Timestamp> {
+    snapshot.teams_user?;
     let certain_at = live?.until? + snapshot.timing.read_grace;
     let decided = snapshot.confirmed.is_some_and(|read| read.observed_at >= certain_at);
     (!decided).then_some(certain_at)

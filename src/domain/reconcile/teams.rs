@@ -32,6 +32,9 @@ pub(super) fn preferred(snapshot: &Snapshot, native: Option<TeamsNative>) -> Dec
     case.decide()
 }
 
+/// Between two reads for the same evidence.
+const READ_PAUSE: SignedDuration = SignedDuration::from_secs(3);
+
 /// One slot, and what is known for it.
 #[derive(Clone, Copy)]
 struct Case<'a> {
@@ -233,8 +236,10 @@ impl Case<'_> {
         let Some(live) = self.slot.live.filter(|_| self.presence == Presence::DoNotDisturb) else { return Evidence::Ours };
         let now = self.snapshot.now;
         let certain_at = reached.map(|reached| reached.at + self.snapshot.timing.read_grace);
+        // A read that did not help is not repeated at once.
+        let again_at = self.snapshot.confirmed.map_or(now, |read| now.max(read.observed_at + READ_PAUSE));
         let Some(read) = self.snapshot.confirmed.filter(|read| read.observed_at >= live.from.max(since)) else {
-            return Evidence::Unknown { read_at: now };
+            return Evidence::Unknown { read_at: again_at };
         };
         let contradicted = self.snapshot.teams.is_some_and(|newest| newest.source == Source::Notification && !shows_ours(newest));
         let stale = read.observed_at + EVIDENCE_MAX < now;
@@ -242,7 +247,7 @@ impl Case<'_> {
             (_, true) => Evidence::Unknown { read_at: now },
             (true, false) => Evidence::Ours,
             (false, false) if certain_at.is_some_and(|at| read.observed_at >= at) => Evidence::Undone,
-            (false, false) => Evidence::Unknown { read_at: certain_at.unwrap_or(now) },
+            (false, false) => Evidence::Unknown { read_at: certain_at.unwrap_or(again_at) },
         }
     }
 }

@@ -5,6 +5,7 @@
 //! the appointment in XPhone ([`appointment`]), and session and preferred presence in Teams ([`teams`]).
 
 mod appointment;
+mod clocks;
 mod echo;
 mod reason;
 mod teams;
@@ -184,6 +185,7 @@ struct Wake {
 /// Decides. The same snapshot always gives the same decision.
 #[must_use]
 pub fn decide(snapshot: &Snapshot) -> Decision {
+    let snapshot = &*clocks::righted(snapshot);
     let remembered = echo::remember(snapshot);
     let (appointment, look_again) = appointment::decide(snapshot, remembered);
     let native = remembered.map(|remembered| remembered.native);

@@ -42,3 +42,7 @@ pub mod command;
 /// Microsoft Graph and XPhone Connect over real HTTP, for the demo and the tests.
 #[cfg(feature = "emulator")]
 pub mod emulator;
+
+/// Proof by simulation: thousands of stories of two systems, their delays and their failures, told by seed.
+#[cfg(feature = "emulator")]
+pub mod simulation;

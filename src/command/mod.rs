@@ -10,6 +10,8 @@ mod migrate;
 mod serve;
 pub mod sign_in;
 mod signals;
+#[cfg(feature = "emulator")]
+mod simulate;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -42,6 +44,9 @@ enum Command {
     /// Run the emulators of Microsoft Graph and XPhone Connect alone.
     #[cfg(feature = "emulator")]
     Emulate(emulate::Emulate),
+    /// Play made-up stories against the gateway's decision; needs no settings.
+    #[cfg(feature = "emulator")]
+    Simulate(simulate::Simulate),
     /// Bring the database schema up to date.
     Migrate,
     /// Enrol a subscriber account: sign it in with a device code.
@@ -93,6 +98,8 @@ async fn dispatch(line: CommandLine, surroundings: Surroundings) -> Result<ExitC
         Command::Demo(demo) => demo.run(&sources, &surroundings.search_path, surroundings.log_filter.as_deref()).await,
         #[cfg(feature = "emulator")]
         Command::Emulate(emulate) => emulate.run().await,
+        #[cfg(feature = "emulator")]
+        Command::Simulate(simulate) => simulate.run(),
         Command::Migrate => migrate::run(&sources).await,
         Command::SignIn(sign_in) => sign_in.run(&sources).await,
         Command::Explain(explain) => explain.run(&sources).await,

@@ -14,7 +14,7 @@ const LINES_MAX: usize = 500;
 fn may_name(layer: &str) -> Option<&'static [&'static str]> {
     Some(match layer {
         "domain" | "clock" | "emulator" => &[],
-        "config" => &["domain"],
+        "config" | "simulation" => &["domain"],
         "telemetry" => &["config", "domain"],
         "store" => &["domain", "config::SealingKeys", "config::KEY_BYTES"],
         "gate" => &["clock"],
@@ -41,6 +41,9 @@ const STORE_ONLY: [&str; 2] = ["sqlx", "jiff_sqlx"];
 
 /// All that the domain may name of others; the last two come with tests only.
 const DOMAIN_CRATES: [&str; 7] = ["std", "core", "jiff", "uuid", "thiserror", "proptest", "insta"];
+
+/// All that the simulation may name of others.
+const SIMULATION_CRATES: [&str; 5] = ["std", "core", "jiff", "uuid", "fastrand"];
 
 /// Words that have no place in the domain, wherever they stand.
 const NEVER_IN_DOMAIN: [&str; 9] = ["async", "await", "reqwest", "axum", "serde", "serde_json", "tracing", "tokio", "SystemTime"];
@@ -107,6 +110,10 @@ fn complaints(file: &str, text: &str, dependencies: &BTreeSet<String>) -> Vec<St
             Name::Ours(path) => format!("{layer} may not name crate::{}", path.join("::")),
             Name::Foreign(path) if layer == "domain" => match path[0].as_str() {
                 first if DOMAIN_CRATES.contains(&first) || !dependencies.contains(first) => continue,
+                first => format!("{layer} may not name the crate {first}"),
+            },
+            Name::Foreign(path) if layer == "simulation" => match path[0].as_str() {
+                first if SIMULATION_CRATES.contains(&first) || !dependencies.contains(first) => continue,
                 first => format!("{layer} may not name the crate {first}"),
             },
             Name::Foreign(path) if path[0] == "presence_gateway" && layer != "main" => format!("{layer} names its own crate"),
@@ -203,6 +210,8 @@ fn the_reader_sees_what_breaks_the_table() {
     check(domain, "fn f(now: T) { snapshot.now + now }", &[]);
     check(domain, "use crate::clock::Clock;", &["crate::clock::Clock"]);
     check("src/emulator/xphone/mod.rs", "use crate::emulator::clock; use crate::domain::ids;", &["crate::domain::ids"]);
+    check("src/simulation/a.rs", "use crate::domain::slot; use fastrand::Rng; use crate::store::X;", &["crate::store::X"]);
+    check("src/simulation/a.rs", "use url::Url;", &["simulation may not name the crate url"]);
     check("src/tasks/a.rs", "use crate::graph::client; use presence_gateway::http::X;", &["names its own crate"]);
     // Who may do everything, what hides things, and what has no row.
     check("src/command/demo/mod.rs", "use crate::app::App; use crate::emulator::graph;", &[]);

@@ -1,0 +1,115 @@
+//! Invariants of single decisions and of single pushes.
+
+use jiff::Timestamp;
+
+use super::account_of;
+use super::graph::Preferred;
+use super::mailbox::{Content, Letter};
+use super::store::{APPOINTMENT, PREFERRED, SESSION};
+use super::story::{MINUTE, Ms, SECOND};
+use super::world::World;
+use crate::domain::mapping::{Meeting, StatusKind, TeamsNative};
+use crate::domain::reconcile::{Decision, Snapshot, TeamsPush, decide};
+use crate::domain::slot::{Record, Slot};
+
+/// A status picked by hand may be wiped only if no read could tell of it: the evidence may be two minutes old, a read lags by ten
+/// seconds, and the push that it allowed takes as long as a call may.
+const UNSEEN: Ms = 2 * MINUTE + 30 * SECOND;
+
+/// The grace, a read, a push.
+const LIGHT_AFTER: Ms = 20 * SECOND;
+
+/// The same facts give the same decision.
+pub fn same_again(world: &mut World, snapshot: &Snapshot, decision: &Decision) {
+    if world.events.is_multiple_of(8) && decide(snapshot) != *decision {
+        world.break_law("same facts, same decision", |_| "two decisions on one snapshot differ".to_owned());
+    }
+}
+
+/// A decision that was carried out leaves nothing to do.
+pub fn nothing_new(world: &mut World, again: &Decision) {
+    let slots = [again.session.push, again.preferred.push];
+    let pushes = slots.into_iter().flatten().filter(|push| *push != TeamsPush::Forget).count();
+    if again.appointment.push.is_some() || pushes > 0 {
+        let what = format!("{:?} {:?} {:?}", again.appointment.push, again.session.push, again.preferred.push);
+        world.break_law("fed back, it gives no push", |_| what);
+    }
+}
+
+/// Nobody is looked at again at once, and whatever is shown is looked at again.
+pub fn looked_at_again(world: &mut World, decision: &Decision, now: Timestamp) {
+    if decision.revisit_at.is_some_and(|at| at <= now) {
+        world.break_law("looked at again later, not now", |_| format!("{:?} at {now}", decision.revisit_at));
+    }
+    let shown = [
+        matches!(decision.appointment.slot, Slot::Shown(_)),
+        matches!(decision.session.slot.record, Record::Shown { .. }),
+        matches!(decision.preferred.slot.record, Record::Shown { .. }),
+    ];
+    for slot in [APPOINTMENT, SESSION, PREFERRED] {
+        if shown[slot] && decision.revisit_at.is_none() && world.store.letters[slot].is_none() {
+            world.break_law("what is shown is looked at again", |_| format!("slot {slot} is shown, and nobody looks again"));
+        }
+    }
+}
+
+/// Nothing is shown over a person's own, stronger status that is known.
+pub fn sends(world: &mut World, slot: usize, letter: &Letter, now: Timestamp) {
+    let undecided = world.store.revisit_at.is_some_and(|at| at <= now);
+    let (Content::Show { appointment, .. }, false, Some(entry)) = (&letter.content, undecided, world.store.xphone) else {
+        return;
+    };
+    let status = match entry.status {
+        Some(StatusKind::DoNotDisturb) if !entry.ours => 3,
+        Some(StatusKind::Busy) if !entry.ours => 1,
+        _ => 0,
+    };
+    let phone = if entry.telephone_state & 4 != 0 || entry.meeting == Meeting::Audio { 2 } else { 0 };
+    let shown = if appointment.subject.starts_with("Do not disturb") { 3 } else { 2 };
+    if shown <= phone.max(status) {
+        world.break_law("nobody's own status is hidden", |_| format!("slot {slot}: {} over {entry:?}", appointment.subject));
+    }
+}
+
+/// A status picked by hand is not wiped, unless it looks like ours or is too new to be known.
+pub fn clears(world: &mut World, account: usize) {
+    let Some(held) = world.accounts[account].preferred.filter(|held| !held.ours) else { return };
+    let age = world.now - held.at;
+    // Nobody reads whoever is no longer matched: what is theirs is taken away unseen. And Offline is taken for ours.
+    let unread = world.store.teams_user.map(account_of) != Some(account) || world.accounts[account].client.is_none();
+    if held.value != Preferred::DoNotDisturb && age > UNSEEN && !unread {
+        world.break_law("nobody's own choice is wiped", |_| {
+            format!("{:?}, picked {} s before, is cleared", held.value, age / SECOND)
+        });
+    }
+}
+
+/// What our own slots look like in Teams is never taken for a person's doing, unless a notification came too late to tell.
+pub fn tells_apart(world: &mut World, snapshot: &Snapshot, decision: &Decision) {
+    let (Some(user), Some(remembered)) = (snapshot.teams_user, decision.remembered) else { return };
+    let native = match remembered.native {
+        TeamsNative::Call => 1,
+        TeamsNative::DoNotDisturb => 3,
+        _ => return,
+    };
+    // Clocks that disagreed put the windows in the wrong place.
+    let late = world.now - world.late_at < MINUTE || world.oracle.has_jumped();
+    if decision.remembered != snapshot.remembered && !late && !world.oracle.was_true(account_of(user), native, world.now) {
+        world.break_law("our own doing is no news", |_| format!("{:?} was not true of late", remembered.native));
+    }
+}
+
+/// Where a call of Teams was hidden behind our session, XPhone shows it soon after the session went.
+pub fn comes_to_light(world: &mut World) {
+    let Some(cleared_at) = world.cleared_at.filter(|at| world.now >= *at + LIGHT_AFTER) else { return };
+    world.cleared_at = None;
+    let untouched = world.leader().is_some()
+        && !world.oracle.has_jumped()
+        && world.oracle.undisturbed_since(cleared_at)
+        && world.oracle.works_since(cleared_at - 5 * MINUTE);
+    let in_time = world.now < cleared_at + LIGHT_AFTER + 5 * SECOND;
+    let verdict = world.oracle.appointment_verdict(&world.accounts, &world.xphone);
+    if let (true, true, Err(what)) = (untouched, in_time, verdict) {
+        world.break_law("a hidden call comes to light", |_| what);
+    }
+}

@@ -1,0 +1,139 @@
+//! The verdict: what both sides should show now, by the rules alone, beside what they do show.
+
+use super::graph::Account;
+use super::oracle::{BUSY, Cause, FREE, NATIVES, Native, Oracle, PHONE, Suppressed, UNDISTURBED, is_hidden};
+use super::story::{Mode, Ms, SECOND};
+use super::xphone::{Entry, Server};
+
+/// Nothing outlives its cause longer, while everything works.
+const OUTLIVES_MAX: Ms = 100 * SECOND;
+
+impl Oracle {
+    /// Whether something must, may or must not be shown that the facts alone would show.
+    fn allowed(&self, slot: usize, cause: Option<Cause>) -> &'static [bool] {
+        let track = &self.tracks[slot];
+        let same = track.cause.is_none() || track.cause == cause;
+        match track.suppressed {
+            Suppressed::Yes if same && track.gone_since.is_none() => &[false],
+            Suppressed::Perhaps if same => &[true, false],
+            _ => &[true],
+        }
+    }
+
+    /// Whether both sides are right; else what is wrong.
+    pub fn verdict(&self, accounts: &[Account; 2], xphone: &Server) -> Result<(), String> {
+        for (index, account) in accounts.iter().enumerate() {
+            if self.matched != Some(index) && (account.session.is_some() || self.has_ours(account)) {
+                return Err(format!("something is shown for Teams user {index}, who is not matched"));
+            }
+        }
+        self.appointment_verdict(accounts, xphone)?;
+        self.teams_verdict(accounts, xphone)
+    }
+
+    /// Our do not disturb. Where a clock has jumped it may have been forgotten while it was being set: then it stays for its day.
+    fn has_ours(&self, account: &Account) -> bool {
+        account.preferred.is_some_and(|held| held.ours) && !self.jumped
+    }
+
+    /// Whether XPhone is right.
+    pub fn appointment_verdict(&self, accounts: &[Account; 2], xphone: &Server) -> Result<(), String> {
+        let shown = xphone.appointment.as_ref().map(|held| (held.subject.as_str(), held.profile));
+        let own = own_level(xphone.entry());
+        let natives = self.natives_of(accounts);
+        let right = |native: Native| match self.appointment(native, own) {
+            None => shown.is_none(),
+            wanted => self.allowed(0, native.cause()).iter().any(|allowed| shown == wanted.filter(|_| *allowed)),
+        };
+        if self.matched.is_none() && shown.is_some() || self.matched.is_some() && !natives.iter().any(|native| right(*native)) {
+            return Err(format!("XPhone has {shown:?}; {}", self.facts(&natives, own)));
+        }
+        Ok(())
+    }
+
+    fn natives_of(&self, accounts: &[Account; 2]) -> Vec<Native> {
+        self.matched.map(|index| possible(&accounts[index], self.natives[index].0)).unwrap_or_default()
+    }
+
+    fn teams_verdict(&self, accounts: &[Account; 2], xphone: &Server) -> Result<(), String> {
+        let (natives, own) = (self.natives_of(accounts), own_level(xphone.entry()));
+        let Some(index) = self.matched else { return Ok(()) };
+        let account = &accounts[index];
+        let live = [account.session.is_some(), self.has_ours(account)];
+        for (slot, level, live) in [(1, PHONE, live[0]), (2, UNDISTURBED, live[1])] {
+            let right = |native: Native| {
+                let wanted = self.in_teams(slot, level) && native.level(Mode::TelephonyAndPresence) < level;
+                let forgotten = slot == 2 && self.jumped;
+                if wanted { forgotten || self.allowed(slot, self.cause(slot)).contains(&live) } else { !live }
+            };
+            if !natives.iter().any(|native| right(*native)) {
+                let name = ["", "session", "preferred presence"][slot];
+                return Err(format!("our {name} in Teams is shown: {live}; {}", self.facts(&natives, own)));
+            }
+        }
+        Ok(())
+    }
+
+    fn facts(&self, natives: &[Native], own: u8) -> String {
+        let suppressed = self.tracks.map(|track| track.suppressed);
+        format!(
+            "Teams {natives:?}, XPhone {own} {:?}, policy {:?} shadow {}, suppressed {suppressed:?}",
+            self.entry, self.mode, self.shadow
+        )
+    }
+
+    fn lets_through(&self, level: u8) -> bool {
+        !self.shadow
+            && match self.mode {
+                Mode::Nothing => false,
+                Mode::Telephony => level == PHONE,
+                Mode::TelephonyAndPresence => level == PHONE || level == UNDISTURBED,
+            }
+    }
+
+    fn in_teams(&self, slot: usize, level: u8) -> bool {
+        self.lets_through(level) && self.cause(slot).is_some()
+    }
+
+    /// The appointment that the facts ask for.
+    fn appointment(&self, native: Native, own: u8) -> Option<(&'static str, Option<usize>)> {
+        let level = native.level(self.mode);
+        if !self.lets_through(level) {
+            return None;
+        }
+        let (phone, quiet) = [(None, None), (Some(0), None), (Some(0), Some(1)), (Some(3), Some(2))][usize::from(self.profiles)];
+        let (level, look) = match quiet {
+            Some(quiet) if level == UNDISTURBED => (UNDISTURBED, ("Do not disturb (MS Teams)", Some(quiet))),
+            None if level == UNDISTURBED && native != Native::Presenting => return None,
+            _ => (PHONE, ("On the phone (MS Teams)", phone)),
+        };
+        (level > own).then_some(look)
+    }
+
+    /// While everything works, nothing outlives its cause by more than a sweep.
+    pub fn outlived(&self, now: Ms, xphone: &Server) -> Option<String> {
+        let too_long = |gone: Ms, set: Ms| {
+            let from = gone.max(set).max(self.last_fault).max(self.hidden_at).max(self.matched_at);
+            now - from > OUTLIVES_MAX
+        };
+        let index = self.matched?;
+        let (native, since) = self.natives[index];
+        let appointment = xphone.appointment.as_ref()?;
+        (native == Native::Free && too_long(since, appointment.set_at)).then(|| "the appointment outlives its cause".to_owned())
+    }
+}
+
+fn own_level(entry: Entry) -> u8 {
+    let phone = if entry.calls() { PHONE } else { FREE };
+    let status = match (entry.undisturbed(), entry.busy()) {
+        (true, _) => UNDISTURBED,
+        (_, true) => BUSY,
+        _ => FREE,
+    };
+    phone.max(status)
+}
+
+/// What Teams itself may say as far as anybody can know: what looks like ours hides everything.
+fn possible(account: &Account, native: Native) -> Vec<Native> {
+    if is_hidden(account) { NATIVES.to_vec() } else { vec![native] }
+}

@@ -66,56 +66,60 @@ pub struct TeamsReading {
     pub known: bool,
 }
 
-const DO_NOT_DISTURB: &str = "donotdisturb";
+const DO_NOT_DISTURB: &str = "DoNotDisturb";
+const UNKNOWN: &str = "PresenceUnknown";
 /// All the words that mean something else than free, the more telling ones first.
 const TELLING: [(&str, TeamsWords); 6] = [
-    ("inaconferencecall", TeamsWords::InAConferenceCall),
-    ("inacall", TeamsWords::InACall),
-    ("presenting", TeamsWords::Presenting),
-    ("urgentinterruptionsonly", TeamsWords::Focusing),
-    ("focusing", TeamsWords::Focusing),
+    ("InAConferenceCall", TeamsWords::InAConferenceCall),
+    ("InACall", TeamsWords::InACall),
+    ("Presenting", TeamsWords::Presenting),
+    ("UrgentInterruptionsOnly", TeamsWords::Focusing),
+    ("Focusing", TeamsWords::Focusing),
     (DO_NOT_DISTURB, TeamsWords::DoNotDisturb),
 ];
 const FREE: [&str; 12] = [
-    "available",
-    "availableidle",
-    "availableinactive",
-    "away",
-    "berightback",
-    "busy",
-    "busyidle",
-    "inactive",
-    "inameeting",
-    "offline",
-    "offwork",
-    "outofoffice",
+    "Available",
+    "AvailableIdle",
+    "AvailableInactive",
+    "Away",
+    "BeRightBack",
+    "Busy",
+    "BusyIdle",
+    "Inactive",
+    "InAMeeting",
+    "Offline",
+    "OffWork",
+    "OutOfOffice",
 ];
+
+/// Every word that Teams is known to say; the empty one stands for a word left out.
+pub fn teams_words() -> impl Iterator<Item = &'static str> {
+    TELLING.into_iter().map(|(word, _)| word).chain([UNKNOWN]).chain(FREE).chain([""])
+}
 
 /// Reads Teams' two words, ignoring case; some tenants swap them, so the telling word may stand in either.
 #[must_use]
 pub fn read_teams(availability: &str, activity: &str) -> TeamsReading {
-    let both = [availability.to_ascii_lowercase(), activity.to_ascii_lowercase()];
-    let says = |word: &str| both.iter().any(|said| said == word);
-    let known = |word: &String| {
-        let word = word.as_str();
-        TELLING.iter().any(|(telling, _)| *telling == word) || FREE.contains(&word) || ["presenceunknown", ""].contains(&word)
-    };
-    let known = both.iter().all(known);
+    let both = [availability, activity];
+    let says = |word: &str| both.iter().any(|said| said.eq_ignore_ascii_case(word));
+    let known = both.iter().all(|said| teams_words().any(|word| said.eq_ignore_ascii_case(word)));
     let telling = TELLING.iter().find(|(word, _)| says(word)).map(|(_, words)| *words);
+    let ours_alone = || both.iter().all(|said| said.is_empty() || said.eq_ignore_ascii_case(DO_NOT_DISTURB));
     let words = match telling {
         // Whatever stands beside it, it is do not disturb; but ours has nothing beside it.
-        Some(TeamsWords::DoNotDisturb) if !both.iter().all(|word| [DO_NOT_DISTURB, ""].contains(&word.as_str())) => {
-            Some(TeamsWords::Focusing)
-        }
+        Some(TeamsWords::DoNotDisturb) if !ours_alone() => Some(TeamsWords::Focusing),
         Some(words) => Some(words),
-        None if says("presenceunknown") => None,
-        None if says("offline") && !says("offwork") => Some(TeamsWords::Offline),
+        None if says(UNKNOWN) => None,
+        None if says("Offline") && !says("OffWork") => Some(TeamsWords::Offline),
         None => Some(TeamsWords::Free),
     };
     TeamsReading { words, known }
 }
 
 impl TeamsNative {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Free, Self::Call, Self::Presenting, Self::DoNotDisturb];
+
     /// Where it stands on the ladder, for a person whose policy has this mode.
     ///
     /// Who presents is in a call: where only telephony is synchronised, that is what shows.
@@ -153,7 +157,7 @@ impl TeamsNative {
     /// The value that [`label`](Self::label) names.
     #[must_use]
     pub fn from_label(label: &str) -> Option<Self> {
-        [Self::Free, Self::Call, Self::Presenting, Self::DoNotDisturb].into_iter().find(|native| native.label() == label)
+        Self::ALL.into_iter().find(|native| native.label() == label)
     }
 }
 
@@ -192,7 +196,9 @@ pub enum StatusKind {
 }
 
 impl StatusKind {
-    const ALL: [Self; 6] = [Self::Available, Self::BeRightBack, Self::Busy, Self::DoNotDisturb, Self::Unavailable, Self::Offline];
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Available, Self::BeRightBack, Self::Busy, Self::DoNotDisturb, Self::Unavailable, Self::Offline];
 
     /// Stable text for storage and documents.
     #[must_use]
@@ -228,6 +234,9 @@ pub enum Meeting {
 }
 
 impl Meeting {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::None, Self::Audio, Self::Video, Self::ScreenShare];
+
     /// Stable text for storage and documents.
     #[must_use]
     pub fn label(self) -> &'static str {
@@ -242,7 +251,7 @@ impl Meeting {
     /// The meeting that [`label`](Self::label) names.
     #[must_use]
     pub fn from_label(label: &str) -> Option<Self> {
-        [Self::None, Self::Audio, Self::Video, Self::ScreenShare].into_iter().find(|meeting| meeting.label() == label)
+        Self::ALL.into_iter().find(|meeting| meeting.label() == label)
     }
 }
 

@@ -14,6 +14,9 @@ pub enum Mode {
 }
 
 impl Mode {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::None, Self::Telephony, Self::TelephonyAndPresence];
+
     /// Whether a presence may be shown on the other side.
     #[must_use]
     pub fn lets_through(self, presence: Presence) -> bool {
@@ -37,7 +40,7 @@ impl Mode {
     /// The mode that [`label`](Self::label) names.
     #[must_use]
     pub fn from_label(label: &str) -> Option<Self> {
-        [Self::None, Self::Telephony, Self::TelephonyAndPresence].into_iter().find(|mode| mode.label() == label)
+        Self::ALL.into_iter().find(|mode| mode.label() == label)
     }
 }
 

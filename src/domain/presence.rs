@@ -14,6 +14,9 @@ pub enum Presence {
 }
 
 impl Presence {
+    /// All of them, the weakest first.
+    pub const ALL: [Self; 4] = [Self::Free, Self::Busy, Self::OnThePhone, Self::DoNotDisturb];
+
     /// Stable text for storage, metrics and documents.
     #[must_use]
     pub fn label(self) -> &'static str {
@@ -28,6 +31,6 @@ impl Presence {
     /// The presence that [`label`](Self::label) names.
     #[must_use]
     pub fn from_label(label: &str) -> Option<Self> {
-        [Self::Free, Self::Busy, Self::OnThePhone, Self::DoNotDisturb].into_iter().find(|presence| presence.label() == label)
+        Self::ALL.into_iter().find(|presence| presence.label() == label)
     }
 }

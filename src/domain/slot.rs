@@ -222,7 +222,7 @@ pub struct Live {
 }
 
 /// Fewer missing appointments than this are always taken for removed by people.
-const LOST_TOGETHER_MIN: usize = 10;
+pub const LOST_TOGETHER_MIN: usize = 10;
 
 /// What became of appointments that should be there: those missing, and what that tells. People remove one now and then; where
 /// most are missing at once the server lost them.

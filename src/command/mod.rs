@@ -6,6 +6,7 @@ mod demo;
 #[cfg(feature = "emulator")]
 mod emulate;
 mod explain;
+mod mapping;
 mod migrate;
 mod serve;
 pub mod sign_in;
@@ -53,6 +54,8 @@ enum Command {
     SignIn(sign_in::SignIn),
     /// Say why a user shows what they show.
     Explain(explain::Explain),
+    /// Print what shows where, why and until when, as Markdown; needs no settings.
+    Mapping,
     /// Open an encrypted change notification and print what it says.
     Decrypt(decrypt::Decrypt),
 }
@@ -103,6 +106,7 @@ async fn dispatch(line: CommandLine, surroundings: Surroundings) -> Result<ExitC
         Command::Migrate => migrate::run(&sources).await,
         Command::SignIn(sign_in) => sign_in.run(&sources).await,
         Command::Explain(explain) => explain.run(&sources).await,
+        Command::Mapping => Ok(mapping::run()),
         Command::Decrypt(decrypt) => decrypt.run(),
     }
 }

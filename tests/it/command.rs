@@ -66,6 +66,14 @@ fn changed<'a>(changes: &[(&'a str, Option<&'a str>)]) -> Vec<(&'a str, &'a str)
 }
 
 #[tokio::test]
+async fn the_published_mapping_is_printed_without_any_settings() {
+    let output = run(gateway(&["mapping"], &[])).await;
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let published = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/mapping.md")).unwrap();
+    assert!(output.stdout == published, "renew it with: cargo run -- mapping > docs/mapping.md");
+}
+
+#[tokio::test]
 async fn a_wrong_setting_is_named_with_what_it_got_and_may_be() {
     type Row<'a> = (&'a [(&'a str, Option<&'a str>)], &'a [&'a str]);
     let table: [Row<'_>; 17] = [

@@ -7,11 +7,15 @@ alter table user_state
     add column read_availability text,
     add column read_activity text,
     add column read_at timestamptz,
-    add column in_teams boolean not null default false;
+    add column in_teams boolean not null default false,
+    add column cleared_at timestamptz;
 update user_state set read_availability = teams_availability, read_activity = teams_activity, read_at = teams_observed_at
     where teams_source = 'read';
 comment on column user_state.read_at is 'The newest observation that a read made, beside the newest of all; the same where the newest was a read.';
 comment on column user_state.in_teams is 'Something of ours is, was just, or must not be in Teams: every observation wakes the user.';
+
+comment on column user_state.cleared_at is 'When an appointment was last taken away: a list asked for before may still name it.';
+comment on column user_state.revisit_at is 'The scheduler: the reconciler decides for whoever''s time has come. Waking a user means the epoch: past by any clock.';
 
 alter table slot
     add column teams_id uuid,

@@ -86,7 +86,11 @@ pub fn describe(portrait: &Portrait, now: Timestamp) -> Result<String, std::fmt:
     }
     let at = |moment: Option<Timestamp>| moment.map_or("never".to_owned(), |moment| age(moment, now));
     writeln!(text, "last decided  {}", at(portrait.decided_at))?;
-    let next = portrait.revisit_at.map_or("when something changes".to_owned(), |next| age(next, now));
+    let next = match portrait.revisit_at {
+        None => "when something changes".to_owned(),
+        Some(next) if next <= now => "now".to_owned(),
+        Some(next) => age(next, now),
+    };
     writeln!(text, "next look     {next}")?;
     Ok(text)
 }

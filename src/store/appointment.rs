@@ -65,19 +65,17 @@ impl Store {
         users: &[UserGuid],
         sighting: Sighting,
         before: Timestamp,
-        now: Timestamp,
     ) -> Result<(), StoreError> {
         let users: Vec<Uuid> = users.iter().map(|user| user.0).collect();
         sqlx::query!(
             "with woken as (
-                 update user_state set revisit_at = least(revisit_at, $3) where user_guid = any($1) returning user_guid
+                 update user_state set revisit_at = 'epoch' where user_guid = any($1) returning user_guid
              )
              update slot s set sighting = $2 from woken w
-             where s.user_guid = w.user_guid and s.name = $4 and s.state = 'shown' and s.reached_at < $5
+             where s.user_guid = w.user_guid and s.name = $3 and s.state = 'shown' and s.reached_at < $4
                  and not exists (select from outbox o where o.user_guid = s.user_guid and o.slot = s.name)",
             &users,
             sighting.label(),
-            now.to_sqlx(),
             SlotName::XphoneAppointment.label(),
             before.to_sqlx(),
         )
@@ -86,8 +84,8 @@ impl Store {
         Ok(())
     }
 
-    /// Adopts appointments that were there at `before` but are not recorded, where nothing is on its way and nothing was decided
-    /// since, and wakes their users: the reconciler keeps what still has a cause and takes the rest away.
+    /// Adopts appointments that were there at `before` but are not recorded, where nothing is on its way and nothing was decided or
+    /// taken away since, and wakes their users: the reconciler keeps what still has a cause and takes the rest away.
     ///
     /// # Errors
     /// Postgres could not.
@@ -110,11 +108,12 @@ impl Store {
                  from unnest($1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::timestamptz[], $6::timestamptz[], $9::text[])
                          as f (user_guid, subject, profile_guid, presence_status_guid, start_at, end_at, presence)
                      join user_state s on s.user_guid = f.user_guid and (s.decided_at is null or s.decided_at < $10)
+                         and (s.cleared_at is null or s.cleared_at < $10)
                  where not exists (select from outbox o where o.user_guid = f.user_guid and o.slot = $8)
                  on conflict (user_guid, name) do nothing
                  returning user_guid
              )
-             update user_state s set revisit_at = least(s.revisit_at, $7) from adopted where s.user_guid = adopted.user_guid",
+             update user_state s set revisit_at = 'epoch' from adopted where s.user_guid = adopted.user_guid",
             &users,
             &subjects,
             &profiles as _,

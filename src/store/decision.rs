@@ -60,7 +60,8 @@ struct StateRow {
     choice: Option<String>,
 }
 
-/// Locks and loads up to `limit` users whose `revisit_at` has come; nobody else decides for them while the transaction lasts. Half of
+/// Locks and loads up to `limit` users whose `revisit_at` has come (whoever wakes a user sets it to the epoch, which is past by any
+/// clock); nobody else decides for them while the transaction lasts. Half of
 /// them waited longest, half came last: thousands whose time comes at once hold up no fresh change, and fresh changes nobody's time.
 ///
 /// # Errors

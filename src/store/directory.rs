@@ -95,13 +95,12 @@ impl Store {
         changed.sort_unstable();
         changed.dedup();
         sqlx::query!(
-            "insert into user_state (user_guid, revisit_at) select guid, $1 from person on conflict (user_guid) do nothing",
-            now.to_sqlx(),
+            "insert into user_state (user_guid, revisit_at) select guid, 'epoch' from person on conflict (user_guid) do nothing",
         )
         .execute(&mut *tx)
         .await?;
         sqlx::query!(
-            "update user_state s set revisit_at = least(s.revisit_at, $2),
+            "update user_state s set revisit_at = 'epoch',
                  confirm_at = case when p.teams_id is not null then least(s.confirm_at, $2) end
              from person p where p.guid = s.user_guid and ($3 or s.user_guid = any($1))",
             &changed,

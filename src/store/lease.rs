@@ -5,6 +5,7 @@ use jiff_sqlx::ToSqlx;
 use uuid::Uuid;
 
 use super::{Store, StoreError, Tx};
+use crate::domain::expiry::CLOCK_SKEW_TOLERATED;
 
 /// A lease, and who should hold it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +31,8 @@ pub async fn is_held(tx: &mut Tx<'_>, lease: Lease) -> Result<bool, StoreError> 
 impl Store {
     /// Takes or keeps a lease; `true`: it is ours until `now + life`.
     ///
+    /// One that runs further ahead than ours ever do was taken by a clock that was wrong: it counts for nothing.
+    ///
     /// The caller counts the life from `now`, the moment before it asked, and trusts it for less than that.
     ///
     /// # Errors
@@ -38,12 +41,13 @@ impl Store {
         let held = sqlx::query_scalar!(
             "insert into lease (name, holder, expires_at) values ($1, $2, $3)
              on conflict (name) do update set holder = excluded.holder, expires_at = excluded.expires_at
-             where lease.holder = excluded.holder or lease.expires_at <= $4
+             where lease.holder = excluded.holder or lease.expires_at <= $4 or lease.expires_at > $5
              returning holder",
             name,
             holder,
             (now + life).to_sqlx(),
             now.to_sqlx(),
+            (now + life + CLOCK_SKEW_TOLERATED).to_sqlx(),
         )
         .fetch_optional(&self.pool)
         .await?;

@@ -79,7 +79,7 @@ pub async fn record_notifications(
             changed_at = case when (s.teams_availability, s.teams_activity) is distinct from (n.availability, n.activity)
                 then coalesce(s.changed_at, n.observed_at) else s.changed_at end,
             revisit_at = case when s.in_teams or (s.teams_availability, s.teams_activity) is distinct from (n.availability, n.activity)
-                then least(s.revisit_at, $6) else s.revisit_at end
+                then 'epoch' else s.revisit_at end
         from (
             select held.user_guid, n.availability, n.activity, n.sequence_number, n.observed_at
             from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::timestamptz[])
@@ -130,7 +130,7 @@ impl Store {
                 changed_at = case when (s.teams_availability, s.teams_activity) is distinct from (n.availability, n.activity)
                     then coalesce(s.changed_at, $6) else s.changed_at end,
                 revisit_at = case when s.in_teams or (s.teams_availability, s.teams_activity) is distinct from (n.availability, n.activity)
-                    then least(s.revisit_at, $6) else s.revisit_at end
+                    then 'epoch' else s.revisit_at end
             from (
                 select before.user_guid, n.availability, n.activity, n.sequence_number, n.observed_at,
                     before.teams_availability as availability_before, before.teams_activity as activity_before,

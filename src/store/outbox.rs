@@ -10,6 +10,9 @@ use super::{Store, StoreError, known, rows};
 use crate::domain::ids::{TeamsUserId, UserGuid};
 use crate::domain::slot::{Appointment, Side, SlotName};
 
+/// Nothing waits longer than this, and nobody claims for longer: what lies further ahead was written by a clock that was wrong.
+pub const LETTER_AHEAD_MAX: SignedDuration = SignedDuration::from_mins(15);
+
 /// A mailbox claimed for sending.
 #[derive(Clone, Debug)]
 pub struct Letter {
@@ -59,6 +62,17 @@ impl Errand {
     pub fn shows(&self) -> bool {
         matches!(self, Self::SetAppointment { .. } | Self::SetInTeams(_))
     }
+}
+
+/// How a push failed.
+#[derive(Clone, Copy, Debug)]
+pub struct Failed<'a> {
+    /// For whoever asks why; without personal content.
+    pub problem: &'a str,
+    /// Whether it may have taken effect all the same.
+    pub maybe_applied: bool,
+    /// Whether the side refused this very push.
+    pub refused: bool,
 }
 
 /// How full the mailboxes are.
@@ -135,7 +149,8 @@ impl Store {
             update outbox o set claimed_until = $2, attempts = o.attempts + 1, sent_at = coalesce(o.sent_at, $1)
             from (
                 select user_guid, slot, sent_at from outbox
-                where due_at <= $1 and (claimed_until is null or claimed_until <= $1) and (slot = 'xphone_appointment') = $4
+                where (due_at <= $1 or due_at > $5) and (slot = 'xphone_appointment') = $4
+                    and (claimed_until is null or claimed_until <= $1 or claimed_until > $5)
                 order by due_at limit $3 for update skip locked
             ) due
             where o.user_guid = due.user_guid and o.slot = due.slot
@@ -146,6 +161,7 @@ impl Store {
             claimed_until.to_sqlx(),
             rows(limit),
             side == Side::Xphone,
+            (now + LETTER_AHEAD_MAX).to_sqlx(),
         )
         .fetch_all(&self.pool)
         .await?;
@@ -199,9 +215,15 @@ impl Store {
                  on conflict (user_guid, name) do update set live_from = coalesce(slot.live_from, excluded.live_from),
                      live_until = excluded.live_until
              )
-             update user_state u set revisit_at = least(u.revisit_at, $7), in_teams = true from (
-                 select distinct user_guid from letter where slot <> 'xphone_appointment'
-             ) l where u.user_guid = l.user_guid",
+             update user_state u set
+                 revisit_at = case when l.in_teams then 'epoch' else u.revisit_at end,
+                 in_teams = u.in_teams or l.in_teams,
+                 cleared_at = case when l.cleared then $7 else u.cleared_at end
+             from (
+                 select user_guid, bool_or(slot <> 'xphone_appointment') as in_teams,
+                     bool_or(slot = 'xphone_appointment' and not shows) as cleared
+                 from letter group by user_guid
+             ) l where u.user_guid = l.user_guid and (l.in_teams or l.cleared)",
             &users,
             &slots,
             &generations,
@@ -215,18 +237,19 @@ impl Store {
         Ok(tx.commit().await?)
     }
 
-    /// The push failed: the letter waits until `due_at`; a newer decision in its place is due at once.
+    /// The push failed: the letter waits until `due_at`; a newer decision in its place is due at once. Whose push was refused is
+    /// looked at again: perhaps the decision was made by a clock that was wrong.
     ///
     /// # Errors
     /// Postgres could not; the claim runs out by itself.
-    pub async fn put_back(
-        &self,
-        letter: &Letter,
-        due_at: Timestamp,
-        problem: &str,
-        maybe_applied: bool,
-    ) -> Result<(), StoreError> {
+    pub async fn put_back(&self, letter: &Letter, due_at: Timestamp, failed: &Failed<'_>) -> Result<(), StoreError> {
+        let Failed { problem, maybe_applied, refused } = *failed;
         let sent_at = letter.sent_before.or_else(|| maybe_applied.then_some(letter.claimed_at));
+        let mut tx = self.begin().await?;
+        if refused {
+            let woken = sqlx::query!("update user_state set revisit_at = 'epoch' where user_guid = $1", letter.user.0);
+            woken.execute(&mut *tx).await?;
+        }
         sqlx::query!(
             "update outbox set claimed_until = null,
                  due_at = case when generation = $3 then $4 else due_at end,
@@ -240,16 +263,16 @@ impl Store {
             problem,
             sent_at.map(ToSqlx::to_sqlx) as _,
         )
-        .execute(&self.pool)
+        .execute(&mut *tx)
         .await?;
-        Ok(())
+        Ok(tx.commit().await?)
     }
 
     /// What the letter would show is over before it could be sent: it is dropped, and its user looked at again.
     ///
     /// # Errors
     /// Postgres could not; it is found over again later.
-    pub async fn drop_letter(&self, letter: &Letter, now: Timestamp) -> Result<(), StoreError> {
+    pub async fn drop_letter(&self, letter: &Letter) -> Result<(), StoreError> {
         let user = letter.user.0;
         // Like `settle`: first the user, who may be gone, then what belongs to them.
         let mut tx = self.begin().await?;
@@ -266,7 +289,7 @@ impl Store {
         );
         emptied.execute(&mut *tx).await?;
         let woken =
-            sqlx::query!("update user_state set revisit_at = least(revisit_at, $2) where user_guid = $1", user, now.to_sqlx(),);
+            sqlx::query!("update user_state set revisit_at = 'epoch' where user_guid = $1", user);
         woken.execute(&mut *tx).await?;
         Ok(tx.commit().await?)
     }

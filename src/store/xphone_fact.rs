@@ -6,7 +6,8 @@ use uuid::Uuid;
 
 use super::feed::{self, Feed};
 use super::lease::{self, Lease};
-use super::{Store, StoreError, commit};
+use super::{Store, StoreError, Tx, commit};
+use crate::domain::expiry::XPHONE_TRUSTED;
 use crate::domain::ids::{PresenceStateGuid, UserGuid};
 use crate::domain::mapping::Meeting;
 
@@ -100,7 +101,7 @@ impl Store {
                     xphone_observed_at = $8,
                     confirm_at = case when n.started then least(s.confirm_at, $8) else s.confirm_at end,
                     changed_at = case when n.matters then coalesce(s.changed_at, $8) else s.changed_at end,
-                    revisit_at = case when n.matters then least(s.revisit_at, $8) else s.revisit_at end
+                    revisit_at = case when n.matters then 'epoch' else s.revisit_at end
                 from (
                     select n.*, n.connected and not held.xphone_client_connected as started,
                         (held.xphone_telephone_state, held.xphone_meeting, before.kind)
@@ -142,7 +143,7 @@ impl Store {
         Ok(Some(Recorded { changed, woken, to_confirm }))
     }
 
-    /// Notes that what is recorded of XPhone was still true at `at`; `false`: the lease is another's by now, and nothing was noted.
+    /// Notes that what is recorded of XPhone was still true at `at`, and wakes whom a long silence held; `false`: the lease is another's by now, and nothing was noted.
     ///
     /// # Errors
     /// Postgres could not.
@@ -151,8 +152,28 @@ impl Store {
         if !lease::is_held(&mut tx, lease).await? {
             return Ok(false);
         }
+        let heard = sqlx::query_scalar!("select refreshed_at from feed where name = $1", Feed::XphonePresence.label());
+        let heard_at = heard.fetch_optional(&mut *tx).await?.map(jiff_sqlx::Timestamp::to_jiff);
         feed::note(&mut tx, Feed::XphonePresence, at).await?;
+        if heard_at.is_none_or(|heard_at| heard_at + XPHONE_TRUSTED <= at) {
+            wake_those_held(&mut tx).await?;
+        }
         commit(tx).await?;
         Ok(true)
     }
+}
+
+/// While XPhone was silent nothing was decided on its word; now it is heard again, also about those of whom it says what it said.
+async fn wake_those_held(tx: &mut Tx<'_>) -> Result<(), StoreError> {
+    sqlx::query!(
+        "update user_state s set revisit_at = 'epoch' from (
+             select user_guid from user_state
+             where in_teams or xphone_telephone_state & 4 <> 0 or xphone_meeting in ('audio', 'video')
+                 or (not xphone_ours and xphone_status_guid in (select guid from presence_status where kind = 'do_not_disturb'))
+             order by user_guid for no key update
+         ) held where s.user_guid = held.user_guid",
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
 }

@@ -85,7 +85,7 @@ impl Appointments {
         let now = self.clock.now();
         if let Some((missing, sighting)) = slot::compare(&recorded, &there) {
             tracing::info!(appointments = missing.len(), sighting = sighting.label(), "appointments we had set are gone");
-            self.store.record_sighting(&missing, sighting, asked_at, now).await?;
+            self.store.record_sighting(&missing, sighting, asked_at).await?;
         }
         let found: Vec<Found> = ours.into_iter().map(found).collect();
         let adopted = self.store.adopt(&found, asked_at, now).await?;

@@ -24,7 +24,7 @@ use super::{Activator, Progress, TaskError};
 use crate::clock::Clock;
 use crate::domain::slot::Side;
 use crate::store::Store;
-use crate::store::outbox::{Errand, Letter};
+use crate::store::outbox::{Errand, Failed, LETTER_AHEAD_MAX, Letter};
 use crate::telemetry::Metrics;
 
 pub use self::teams::TeamsCourier;
@@ -216,7 +216,7 @@ impl<C: Courier> Dispatcher<C> {
         if end > now || letter.sent_before.is_some() {
             return Ok(false);
         }
-        self.store.drop_letter(letter, now).await?;
+        self.store.drop_letter(letter).await?;
         self.metrics.count_push(letter.slot.label(), "expired");
         Ok(true)
     }
@@ -250,7 +250,8 @@ impl<C: Courier> Dispatcher<C> {
         let problem = &failure.problem;
         let slot = letter.slot.label();
         tracing::warn!(user = %letter.user, slot, attempts = letter.attempts, error = %problem, "a push failed and will be tried again");
-        self.store.put_back(letter, self.clock.now() + pause, problem, failure.maybe_applied).await?;
+        let failed = Failed { problem, maybe_applied: failure.maybe_applied, refused: sent == Sent::Refused };
+        self.store.put_back(letter, self.clock.now() + pause, &failed).await?;
         Ok((sent, result))
     }
 
@@ -283,7 +284,7 @@ fn sort(failure: &Failure, attempts: i32, lively: bool) -> (Sent, &'static str, 
     match failure.trouble {
         Trouble::AsksToWait(wait) => {
             let pause = SignedDuration::try_from(wait).unwrap_or(SIDE_PAUSE_MAX);
-            (Sent::SideAsksToWait(wait), "throttled", pause)
+            (Sent::SideAsksToWait(wait), "throttled", pause.min(LETTER_AHEAD_MAX))
         }
         Trouble::Unreachable if failure.maybe_applied => {
             (Sent::SideFailed { surely: false }, "unreachable", side::pause(attempts, pause_max))

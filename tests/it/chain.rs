@@ -79,10 +79,10 @@ async fn the_profile_of_the_appointment_is_the_users() {
 #[tokio::test]
 async fn ones_own_stronger_status_is_left_alone() {
     let (world, [anna]) = World::with_people(["anna"]).await;
-    world.xphone_status(anna, "doNotDisturb").await;
-    world.minute().await;
     world.teams(anna, "Busy/InACall").await;
     world.settle().await;
+    world.xphone_status(anna, "doNotDisturb").await;
+    world.minute().await;
     assert_eq!(world.text(anna).await, "Do not disturb");
     assert_eq!(world.appointment(anna).await, None);
     assert_eq!(world.reason(anna).await, "own_is_stronger");
@@ -96,7 +96,7 @@ async fn a_call_on_the_xphone_line_needs_no_appointment() {
     let (world, [anna]) = World::with_people(["anna"]).await;
     world.xphone_telephone(anna, 4).await;
     world.minute().await;
-    world.teams(anna, "Busy/InACall").await;
+    world.teams(anna, "Busy/InAConferenceCall").await;
     world.settle().await;
     assert_eq!(world.appointment(anna).await, None);
     world.xphone_telephone(anna, 2).await;

@@ -426,3 +426,39 @@ async fn left(world: &World) -> i64 {
     let left = sqlx::query_scalar("select count(*) from slot where name <> 'xphone_appointment'");
     left.fetch_one(&world.database().await).await.unwrap()
 }
+
+#[tokio::test]
+async fn whoever_was_on_a_call_all_through_a_silence_is_looked_at_when_xphone_is_heard_again() {
+    let (world, [anna]) = World::with_people(["anna"]).await;
+    world.set_policy("none", false).await;
+    world.xphone_telephone(anna, CALLING).await;
+    world.hear().await;
+    world.xphone_faults(json!({"down": true})).await;
+    world.advance(SignedDuration::from_mins(6));
+    let _ = world.try_listen().await;
+    world.set_policy("telephony", false).await;
+    world.confirm().await;
+    assert_eq!(world.in_teams(anna).await, AVAILABLE, "what nobody has heard for minutes is not shown");
+    world.xphone_faults(json!({})).await;
+    world.advance(SignedDuration::from_secs(20));
+    world.hear().await;
+    assert_eq!(world.in_teams(anna).await, IN_A_CALL);
+}
+
+#[tokio::test]
+async fn a_clock_that_was_hours_ahead_holds_nothing_back_once_it_is_right() {
+    let (world, [anna]) = World::with_people(["anna"]).await;
+    let ahead = SignedDuration::from_hours(3);
+    world.clock.advance(ahead);
+    world.teams(anna, "Busy/InAConferenceCall").await;
+    world.settle().await;
+    assert_eq!(world.appointment(anna).await, None, "XPhone takes no end so far ahead");
+    world.clock.advance(-ahead);
+    world.settle().await;
+    world.settle().await;
+    assert_eq!(world.text(anna).await, ON_THE_PHONE);
+    world.teams(anna, AVAILABLE).await;
+    world.settle().await;
+    world.minute().await;
+    assert_eq!(world.text(anna).await, "Available");
+}

@@ -2,39 +2,45 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use reqwest::{Method, Response};
+use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use uuid::Uuid;
 
-use super::story::{Picture, Seen, teams_word};
+use super::scenery::{Person, Scenery, call};
+use super::story::{Deed, Fault, READ_GRACE_SECONDS, SWEEP_SECONDS, Seen, ours, teams_words, xphone_words};
 use crate::app::{App, Running};
 use crate::clock::Clock;
 use crate::command::Failure;
-use crate::command::sign_in::enrol;
+use crate::command::explain::describe;
 use crate::config::{Config, Sources};
+use crate::domain::ids::UserGuid;
+use crate::domain::reconcile::Timing;
 use crate::emulator::clock::EmulatedClock;
 use crate::emulator::{graph, xphone};
 use crate::store::Store;
 use crate::store::scratch::ScratchDatabase;
-
-const SUBSCRIBER: &str = "presence@example.com";
-const NAMES: [&str; 2] = ["anna", "ben"];
-const PREPARED_WITHIN: std::time::Duration = std::time::Duration::from_secs(30);
-const LOOK_EVERY: std::time::Duration = std::time::Duration::from_millis(25);
 
 /// Everything that runs during the demo.
 pub(super) struct Stage {
     graph: graph::Running,
     xphone: xphone::Running,
     gateway: Running,
+    store: Store,
+    timing: Timing,
     http: reqwest::Client,
     people: [Person; 2],
 }
 
-struct Person {
-    xphone: Uuid,
-    teams: Uuid,
+/// What became of change notifications since the start.
+#[derive(Clone, Copy)]
+pub(super) struct Deliveries {
+    /// The gateway took so many.
+    pub delivered: u64,
+    /// A fault swallowed so many.
+    pub lost: u64,
+    /// So many were not sent yet, or are on their way.
+    pub to_come: u64,
 }
 
 impl Stage {
@@ -57,6 +63,8 @@ impl Stage {
             .with("GATEWAY__GRAPH__TENANT_ID", tenant)
             .with("GATEWAY__GRAPH__CLIENT_ID", client)
             .with("GATEWAY__GRAPH__CLIENT_SECRET", secret)
+            .with("GATEWAY__GRAPH__SWEEP_SECONDS", SWEEP_SECONDS)
+            .with("GATEWAY__GRAPH__READ_GRACE_SECONDS", READ_GRACE_SECONDS)
             .with("GATEWAY__XPHONE__BASE_URL", &xphone.base_url)
             .with("GATEWAY__XPHONE__ACCOUNT_NAME", "gateway")
             .with("GATEWAY__XPHONE__PASSWORD", password)
@@ -74,17 +82,33 @@ impl Stage {
         let gateway = App::new(&config, store.clone(), Clock::system())?.start_on(public, admin);
         scenery.switch_on(&admin_url, &token, location).await?;
         scenery.subscribed().await?;
-        Ok(Self { graph, xphone, gateway, http, people })
+        Ok(Self { graph, xphone, gateway, store, timing: config.graph.timing, http, people })
     }
 
-    /// Lets both users' Teams clients say what the pictures want.
-    pub(super) async fn act(&self, pictures: &[Picture; 2]) -> Result<(), Failure> {
-        let said = self.people.iter().zip(pictures).map(|(person, picture)| {
-            let (availability, activity) = picture.client;
-            (person.teams.to_string(), json!({"availability": availability, "activity": activity}))
-        });
-        let said: Value = said.collect::<serde_json::Map<_, _>>().into();
-        call(&self.http, Method::PUT, &format!("{}/control/teams", self.graph.base_url), &said).await?;
+    /// Does what a person, or bad luck, does.
+    pub(super) async fn act(&self, deed: &Deed) -> Result<(), Failure> {
+        let in_teams = |who: usize| format!("{}/control/users/{}/preferred", self.graph.base_url, self.people[who].teams);
+        let in_xphone =
+            |who: usize, what: &str| format!("{}/users/{}/{what}", self.xphone.control_url(), self.people[who].xphone);
+        let (method, url, body) = match deed {
+            Deed::TeamsClients(said) => {
+                let said = said.iter().map(|(who, (availability, activity))| {
+                    (self.people[*who].teams.to_string(), json!({"availability": availability, "activity": activity}))
+                });
+                let said: Value = said.collect::<serde_json::Map<_, _>>().into();
+                (Method::PUT, format!("{}/control/teams", self.graph.base_url), said)
+            }
+            Deed::PicksInTeams(who, (availability, activity)) => {
+                (Method::PUT, in_teams(*who), json!({"availability": availability, "activity": activity}))
+            }
+            Deed::ResetsInTeams(who) => (Method::DELETE, in_teams(*who), Value::Null),
+            Deed::Telephone(who, state) => (Method::PUT, in_xphone(*who, "telephone"), json!({"state": state})),
+            Deed::Meeting(who, meeting) => (Method::PUT, in_xphone(*who, "meeting"), json!({"meeting": meeting})),
+            Deed::PicksInXphone(who, kind) => (Method::PUT, in_xphone(*who, "status"), json!({"kind": kind, "origin": null})),
+            Deed::ResetsInXphone(who) => (Method::DELETE, in_xphone(*who, "status"), Value::Null),
+            Deed::Fault(fault) => (Method::PUT, format!("{}/control/faults", self.graph.base_url), faults(*fault)),
+        };
+        call(&self.http, method, &url, &body).await?;
         Ok(())
     }
 
@@ -97,9 +121,24 @@ impl Stage {
     async fn seen_of(&self, person: &Person) -> Result<Seen, Failure> {
         let teams = self.get(&format!("{}/control/users/{}", self.graph.base_url, person.teams)).await?;
         let xphone = self.get(&format!("{}/users/{}", self.xphone.control_url(), person.xphone)).await?;
-        let word = |value: &Value| value.as_str().unwrap_or("?").to_owned();
-        let teams = teams_word(&word(&teams["availability"]), &word(&teams["activity"]));
-        Ok(Seen { teams, xphone: word(&xphone["entry"]["presenceText"]) })
+        Ok(Seen { teams: teams_words(&teams), xphone: xphone_words(&xphone["entry"]), ours: ours(&teams, &xphone) })
+    }
+
+    /// What became of change notifications so far.
+    pub(super) async fn deliveries(&self) -> Result<Deliveries, Failure> {
+        let ended = self.get(&format!("{}/control/requests", self.graph.base_url)).await?;
+        let open = self.get(&format!("{}/control/notifications/pending", self.graph.base_url)).await?;
+        let count = |value: &Value| value.as_u64().ok_or("the emulator counts no notifications");
+        let ended = &ended["notifications"];
+        let to_come = count(&open["late"])? + count(&open["pending"])?;
+        Ok(Deliveries { delivered: count(&ended["delivered"])?, lost: count(&ended["lost"])?, to_come })
+    }
+
+    /// What `presence-gateway explain` says about somebody.
+    pub(super) async fn explain(&self, who: usize) -> Result<String, Failure> {
+        let now = Clock::system().now();
+        let portrait = self.store.portrait(UserGuid(self.people[who].xphone), now, self.timing).await?;
+        Ok(portrait.map(|portrait| describe(&portrait, now)).transpose()?.unwrap_or_default())
     }
 
     async fn get(&self, url: &str) -> Result<Value, Failure> {
@@ -114,93 +153,10 @@ impl Stage {
     }
 }
 
-/// Where people are put in.
-struct Scenery<'a> {
-    graph: &'a str,
-    xphone: &'a str,
-    http: &'a reqwest::Client,
-}
-
-impl Scenery<'_> {
-    async fn fill(&self, location: Uuid) -> Result<[Person; 2], Failure> {
-        let place = json!({"name": "Headquarters", "configurationGroups": []});
-        self.put(&format!("{}/locations/{location}", self.xphone), &place).await?;
-        let subscriber = json!({"userPrincipalName": SUBSCRIBER});
-        self.put(&format!("{}/control/users/{}", self.graph, Uuid::new_v4()), &subscriber).await?;
-        let [a, b] = NAMES;
-        Ok([self.person(a, location).await?, self.person(b, location).await?])
+fn faults(fault: Fault) -> Value {
+    match fault {
+        Fault::None => json!({}),
+        Fault::Lose(times) => json!({"notifications": {"lose": times}}),
+        Fault::Late { seconds } => json!({"lag": {"reads_seconds": 0, "notifications_seconds": seconds}}),
     }
-
-    /// Somebody who is signed in on both systems and free, with the profiles that users usually have.
-    async fn person(&self, name: &str, location: Uuid) -> Result<Person, Failure> {
-        let person = Person { xphone: Uuid::new_v4(), teams: Uuid::new_v4() };
-        let email = format!("{name}@example.com");
-        let account = json!({"userPrincipalName": email, "mail": email});
-        self.put(&format!("{}/control/users/{}", self.graph, person.teams), &account).await?;
-        let free = json!({"availability": "Available", "activity": "Available"});
-        self.put(&format!("{}/control/users/{}/teams", self.graph, person.teams), &free).await?;
-        let profile = |name: &str, kind: &str| json!({"name": name, "kind": kind, "active": true});
-        let user = json!({
-            "email": email, "accountName": name, "displayName": name, "location": location, "configurationGroup": null,
-            "profiles": [profile("Available", "available"), profile("Appointment", "busy"), profile("Do not disturb", "doNotDisturb")],
-        });
-        self.put(&format!("{}/users/{}", self.xphone, person.xphone), &user).await?;
-        self.put(&format!("{}/users/{}/client", self.xphone, person.xphone), &json!({"connected": true})).await?;
-        Ok(person)
-    }
-
-    /// Signs the subscriber account in with a device code, and is the person who enters it.
-    async fn sign_in(&self, config: &Config, store: &Store) -> Result<(), Failure> {
-        let (told, code) = tokio::sync::oneshot::channel();
-        let show = |code: &crate::graph::token::DeviceCode| _ = told.send(code.user_code.clone());
-        let clock = Clock::system();
-        let enter = async {
-            let code = code.await?;
-            let url = format!("{}/control/device-codes/{code}/approve", self.graph);
-            call(self.http, Method::POST, &url, &json!({"user_principal_name": SUBSCRIBER})).await
-        };
-        let (enrolled, entered) = tokio::join!(enrol(config, store, &clock, SUBSCRIBER, show), enter);
-        entered?;
-        Ok(enrolled?)
-    }
-
-    /// Switches synchronisation on as an administrator does, as soon as the gateway knows the location.
-    async fn switch_on(&self, admin: &str, token: &str, location: Uuid) -> Result<(), Failure> {
-        let url = format!("{admin}/v1/locations/{location}/teams-sync");
-        let sync =
-            json!({"mode": "telephony_and_presence", "user_may_change": false, "remember_login_data": false, "shadow": false});
-        let switched = async {
-            loop {
-                let answer = self.http.put(&url).bearer_auth(token).json(&sync).send().await?;
-                if answer.status().is_success() {
-                    return Ok::<(), Failure>(());
-                }
-                tokio::time::sleep(LOOK_EVERY).await;
-            }
-        };
-        tokio::time::timeout(PREPARED_WITHIN, switched).await.map_err(|_| "the gateway did not read the directory in time")?
-    }
-
-    /// Waits until Graph would tell the gateway of a change.
-    async fn subscribed(&self) -> Result<(), Failure> {
-        let subscribed = async {
-            loop {
-                let answer = self.http.get(format!("{}/control/subscriptions", self.graph)).send().await?;
-                let subscriptions: Value = answer.json().await?;
-                if subscriptions.as_array().is_some_and(|subscriptions| !subscriptions.is_empty()) {
-                    return Ok::<(), Failure>(());
-                }
-                tokio::time::sleep(LOOK_EVERY).await;
-            }
-        };
-        tokio::time::timeout(PREPARED_WITHIN, subscribed).await.map_err(|_| "the gateway did not subscribe in time")?
-    }
-
-    async fn put(&self, url: &str, body: &Value) -> Result<Response, Failure> {
-        call(self.http, Method::PUT, url, body).await
-    }
-}
-
-async fn call(http: &reqwest::Client, method: Method, url: &str, body: &Value) -> Result<Response, Failure> {
-    Ok(http.request(method, url).json(body).send().await?.error_for_status()?)
 }

@@ -60,12 +60,7 @@ impl Store {
     ///
     /// # Errors
     /// Postgres could not.
-    pub async fn record_sighting(
-        &self,
-        users: &[UserGuid],
-        sighting: Sighting,
-        before: Timestamp,
-    ) -> Result<(), StoreError> {
+    pub async fn record_sighting(&self, users: &[UserGuid], sighting: Sighting, before: Timestamp) -> Result<(), StoreError> {
         let users: Vec<Uuid> = users.iter().map(|user| user.0).collect();
         sqlx::query!(
             "with woken as (

@@ -288,8 +288,7 @@ impl Store {
             letter.generation,
         );
         emptied.execute(&mut *tx).await?;
-        let woken =
-            sqlx::query!("update user_state set revisit_at = 'epoch' where user_guid = $1", user);
+        let woken = sqlx::query!("update user_state set revisit_at = 'epoch' where user_guid = $1", user);
         woken.execute(&mut *tx).await?;
         Ok(tx.commit().await?)
     }

@@ -51,4 +51,5 @@ comment on column outbox.teams_id is 'Whom the letter is about, in Teams.';
 comment on column outbox.sent_at is 'When the first attempt went out that may have taken effect; null: none.';
 -- Each side is served for itself: what waits for a dead one must not be read over and over for the other.
 drop index outbox_due;
+create index outbox_teams on outbox (teams_id, slot) where teams_id is not null;
 create index outbox_due on outbox ((slot = 'xphone_appointment'), due_at);

@@ -175,8 +175,21 @@ pub struct TeamsSlot {
     pub record: Record,
     /// While it is set, and for a grace after it, what Teams says may be our own doing.
     pub live: Option<Live>,
-    /// A push lies in the mailbox, for this Teams user.
-    pub pending: Option<TeamsUserId>,
+    /// What lies in the mailbox.
+    pub pending: Option<Pending>,
+}
+
+/// A push that is not settled yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pending {
+    /// Whom it is about.
+    pub teams_user: TeamsUserId,
+    /// Whether it sets the slot, rather than clearing it.
+    pub shows: bool,
+    /// When it was decided.
+    pub decided_at: Timestamp,
+    /// Until then somebody may be sending it.
+    pub claimed_until: Option<Timestamp>,
 }
 
 /// What the gateway recorded about a slot in Teams; never what is visible there.
@@ -217,7 +230,8 @@ pub struct Reached {
 pub struct Live {
     /// The push was sent: echoes can be faster than its answer.
     pub from: Timestamp,
-    /// It was taken away, or ended; `None`: not yet.
+    /// It was taken away, or ended; in the future: it will have ended by itself then, should taking it away not succeed. `None`:
+    /// it goes on.
     pub until: Option<Timestamp>,
 }
 

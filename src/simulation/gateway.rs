@@ -78,7 +78,8 @@ impl World {
         let decision = self.mutant.obey(&snapshot, decision);
         self.apply(&snapshot, &decision, now);
         laws::looked_at_again(self, &decision, now);
-        let again = decide(&self.store.snapshot(now, Mutant::None));
+        let carried_out = self.store.snapshot(now, self.mutant);
+        let again = self.mutant.obey(&carried_out, decide(&carried_out));
         laws::nothing_new(self, &again);
         self.count(&snapshot, &decision);
     }
@@ -144,6 +145,7 @@ impl World {
             self.changed_at = self.now;
             self.tell(|_| format!("replica {replica} sends slot {slot}: {}, attempt {}", letter.content, letter.attempts));
             laws::sends(self, slot, &letter, now);
+            laws::sets(self, slot, &letter, now);
             self.send(replica, Asked::Push { slot, letter });
         }
     }
@@ -203,6 +205,7 @@ impl World {
 
 impl super::store::Store {
     fn apply_teams(&mut self, slot: usize, decided: &SlotDecision<TeamsSlot, TeamsPush>, now: Timestamp, mutant: Mutant) {
+        let before = self.teams_slot(slot);
         match decided.push {
             Some(TeamsPush::Set(user)) => self.put(slot, Content::Set(user), now, mutant),
             Some(TeamsPush::Clear(user)) => self.put(slot, Content::Clear(user), now, mutant),
@@ -210,11 +213,10 @@ impl super::store::Store {
             None => {}
         }
         let row = &mut self.teams[slot - SESSION];
-        row.record = decided.slot.record;
-        match decided.slot.live {
-            None => (row.live_from, row.live_until) = (None, None),
-            Some(live) if live.until.is_some() => (row.live_from, row.live_until) = (Some(live.from), live.until),
-            Some(_) => {}
+        if (before.record, before.live) != (decided.slot.record, decided.slot.live) {
+            row.record = decided.slot.record;
+            row.live_from = decided.slot.live.map(|live| live.from);
+            row.live_until = decided.slot.live.and_then(|live| live.until);
         }
     }
 }

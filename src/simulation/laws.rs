@@ -53,6 +53,19 @@ pub fn looked_at_again(world: &mut World, decision: &Decision, now: Timestamp) {
     }
 }
 
+/// Nothing is set in Teams of which it is known that XPhone does not say it any more.
+pub fn sets(world: &mut World, slot: usize, letter: &Letter, now: Timestamp) {
+    let undecided = world.store.revisit_at.is_some_and(|at| at <= now);
+    let (Content::Set(_), false, Some(entry)) = (&letter.content, undecided, world.store.xphone) else { return };
+    let says = match slot {
+        SESSION => entry.telephone_state & 4 != 0 || entry.meeting == Meeting::Audio,
+        _ => entry.status == Some(StatusKind::DoNotDisturb) && !entry.ours,
+    };
+    if !says {
+        world.break_law("nothing is set without a cause", |_| format!("slot {slot} beside {entry:?}"));
+    }
+}
+
 /// Nothing is shown over a person's own, stronger status that is known.
 pub fn sends(world: &mut World, slot: usize, letter: &Letter, now: Timestamp) {
     let undecided = world.store.revisit_at.is_some_and(|at| at <= now);

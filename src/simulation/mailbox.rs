@@ -57,6 +57,7 @@ pub struct Letter {
     /// What it was before the attempt under way.
     pub sent_before: Option<Timestamp>,
     pub claimed_until: Option<Timestamp>,
+    pub decided_at: Timestamp,
     pub due_at: Timestamp,
     pub attempts: u32,
 }
@@ -68,7 +69,10 @@ impl Store {
         let held = self.letters[slot].take();
         let reached = match slot {
             APPOINTMENT => self.appointment.reached_at.is_some(),
-            _ => self.teams[slot - SESSION].live_from.is_some(),
+            _ => {
+                let row = &self.teams[slot - SESSION];
+                row.live_from.is_some() && row.live_until.is_none()
+            }
         };
         let unsent = held.as_ref().is_some_and(|held| held.content.shows() && held.sent_at.is_none());
         if !content.shows() && unsent && !reached {
@@ -87,6 +91,7 @@ impl Store {
             sent_at,
             sent_before: sent_at,
             claimed_until,
+            decided_at: now,
             due_at: now,
             attempts: 0,
         };
@@ -129,14 +134,15 @@ impl Store {
         }
         if slot == APPOINTMENT {
             self.appointment.settled_at = Some(now);
-            if letter.content.shows() && matches!(self.appointment.slot, Slot::Shown(_)) {
+            if same && letter.content.shows() && matches!(self.appointment.slot, Slot::Shown(_)) {
                 self.appointment.reached_at = Some(now);
             }
             return;
         }
         let life = if slot == SESSION { mutant.timing().session_life } else { SignedDuration::from_hours(24) };
         let row = &mut self.teams[slot - SESSION];
-        if let (true, Record::Shown { reached, .. }) = (letter.content.shows(), &mut row.record) {
+        let counts = letter.content.shows() && (same || mutant == Mutant::GenerationIgnored);
+        if let (true, Record::Shown { reached, .. }) = (counts, &mut row.record) {
             *reached = Some(Reached { at: now, until: begun + life });
             row.live_from = row.live_from.or(mutant.live_from(sent_at, now));
             row.live_until = None;

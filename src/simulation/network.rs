@@ -76,6 +76,9 @@ impl World {
             [Fault::XphoneDown, Fault::XphoneAnswersLost, Fault::XphoneRefuses]
         }
         .map(|fault| self.fails(fault));
+        let pushes = graph && matches!(call.asked, Asked::Push { .. });
+        let lost = lost || pushes && self.fails(Fault::PushAnswersLost);
+        let refuses = refuses || pushes && self.fails(Fault::GraphRefusesPushes);
         let timed_out = call.begun_at + TIMEOUT;
         let way = self.way(graph);
         let (answer, at) = if down && self.rng.bool() {

@@ -9,7 +9,7 @@ use crate::domain::ids::TeamsUserId;
 use crate::domain::mapping::{TeamsWords, XphoneEntry};
 use crate::domain::policy::{EffectivePolicy, Level, Mode};
 use crate::domain::reconcile::{Profile, Remembered, Snapshot, Source, TeamsObservation};
-use crate::domain::slot::{Live, Record, Shown, Sighting, Slot, TeamsSlot};
+use crate::domain::slot::{Live, Pending, Record, Shown, Sighting, Slot, TeamsSlot};
 
 /// A provisional observation is confirmed so soon.
 const CONFIRM_AFTER: SignedDuration = SignedDuration::from_millis(250);
@@ -218,7 +218,13 @@ impl Store {
         let letter = self.letters[slot].as_ref();
         let sent_at = letter.and_then(|letter| letter.sent_at);
         let from = [row.live_from, sent_at].into_iter().flatten().min();
-        let live = from.map(|from| Live { from, until: row.live_until.filter(|_| sent_at.is_none()) });
-        TeamsSlot { record: row.record, live, pending: letter.and_then(|letter| letter.content.teams_user()) }
+        let may_arrive = sent_at.is_some() && letter.is_some_and(|letter| letter.content.shows());
+        let live = from.map(|from| Live { from, until: row.live_until.filter(|_| !may_arrive) });
+        let pending = letter.and_then(|letter| {
+            let teams_user = letter.content.teams_user()?;
+            let Letter { decided_at, claimed_until, .. } = *letter;
+            Some(Pending { teams_user, shows: letter.content.shows(), decided_at, claimed_until })
+        });
+        TeamsSlot { record: row.record, live, pending }
     }
 }

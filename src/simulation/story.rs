@@ -41,6 +41,10 @@ pub enum Fault {
     GraphAnswersLost,
     /// Throttled, or a token that ran out: refused at once.
     GraphRefuses,
+    /// Reads are answered, pushes are throttled.
+    GraphRefusesPushes,
+    /// Reads are answered; pushes arrive, and nobody says so.
+    PushAnswersLost,
     /// Seconds for every way.
     GraphSlow,
     XphoneDown,
@@ -51,7 +55,7 @@ pub enum Fault {
 }
 
 /// Every fault that lasts.
-pub const FAULTS: [Fault; 13] = [
+pub const FAULTS: [Fault; 15] = [
     Fault::NotificationsLost,
     Fault::NotificationsDoubled,
     Fault::NotificationsLate,
@@ -59,6 +63,8 @@ pub const FAULTS: [Fault; 13] = [
     Fault::GraphDown,
     Fault::GraphAnswersLost,
     Fault::GraphRefuses,
+    Fault::GraphRefusesPushes,
+    Fault::PushAnswersLost,
     Fault::GraphSlow,
     Fault::XphoneDown,
     Fault::XphoneAnswersLost,

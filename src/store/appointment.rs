@@ -63,8 +63,10 @@ impl Store {
     pub async fn record_sighting(&self, users: &[UserGuid], sighting: Sighting, before: Timestamp) -> Result<(), StoreError> {
         let users: Vec<Uuid> = users.iter().map(|user| user.0).collect();
         sqlx::query!(
-            "with woken as (
-                 update user_state set revisit_at = 'epoch' where user_guid = any($1) returning user_guid
+            "with held as materialized (
+                 select user_guid from user_state where user_guid = any($1) order by user_guid for no key update
+             ), woken as (
+                 update user_state u set revisit_at = 'epoch' from held where u.user_guid = held.user_guid returning u.user_guid
              )
              update slot s set sighting = $2 from woken w
              where s.user_guid = w.user_guid and s.name = $3 and s.state = 'shown' and s.reached_at < $4

@@ -60,9 +60,10 @@ struct StateRow {
     choice: Option<String>,
 }
 
-/// Locks and loads up to `limit` users whose `revisit_at` has come (whoever wakes a user sets it to the epoch, which is past by any
-/// clock); nobody else decides for them while the transaction lasts. Half of
-/// them waited longest, half came last: thousands whose time comes at once hold up no fresh change, and fresh changes nobody's time.
+/// Locks and loads up to `limit` users whose `revisit_at` has come; nobody else decides for them while the transaction lasts.
+///
+/// Whoever wakes one user sets it to the epoch, whoever wakes thousands to 1980: both are past by any clock, and a fresh change comes
+/// before the thousands. Half of a batch is taken from the other end: those whose time came by itself, so that they wait for nobody.
 ///
 /// # Errors
 /// Postgres could not, or holds a word this version does not know.

@@ -100,7 +100,7 @@ impl Store {
         .execute(&mut *tx)
         .await?;
         sqlx::query!(
-            "update user_state s set revisit_at = 'epoch',
+            "update user_state s set revisit_at = least(s.revisit_at, '1980-01-01Z'),
                  confirm_at = case when p.teams_id is not null then least(s.confirm_at, $2) end
              from person p where p.guid = s.user_guid and ($3 or s.user_guid = any($1))",
             &changed,

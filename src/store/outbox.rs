@@ -151,6 +151,9 @@ impl Store {
                 select user_guid, slot, sent_at from outbox
                 where (due_at <= $1 or due_at > $5) and (slot = 'xphone_appointment') = $4
                     and (claimed_until is null or claimed_until <= $1 or claimed_until > $5)
+                    -- Two people may have been the same Teams user one after the other: the one is cleared before the other is set.
+                    and (not shows or teams_id is null or not exists (
+                        select from outbox other where other.teams_id = outbox.teams_id and other.slot = outbox.slot and not other.shows))
                 order by due_at limit $3 for update skip locked
             ) due
             where o.user_guid = due.user_guid and o.slot = due.slot
@@ -206,7 +209,8 @@ impl Store {
                      until = case when s.teams_id is null then s.until else l.until end,
                      live_from = case when s.teams_id is not null then coalesce(s.live_from, l.sent_at) end,
                      live_until = null
-                 from letter l where l.shows and s.user_guid = l.user_guid and s.name = l.slot and s.state = 'shown'
+                 from letter l join emptied e on e.user_guid = l.user_guid and e.slot = l.slot
+                 where l.shows and s.user_guid = l.user_guid and s.name = l.slot and s.state = 'shown'
              ), ended as (
                  insert into slot (user_guid, name, state, since, live_from, live_until)
                  select l.user_guid, l.slot, 'ended', $7, l.sent_at, $7

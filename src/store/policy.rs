@@ -111,7 +111,7 @@ async fn forget_unread(tx: &mut super::Tx<'_>, guid: Uuid) -> Result<(), StoreEr
 
 async fn wake_seat(tx: &mut super::Tx<'_>, guid: Uuid, now: Timestamp) -> Result<(), StoreError> {
     sqlx::query!(
-        "update user_state s set revisit_at = 'epoch', confirm_at = case when p.teams_id is not null then least(s.confirm_at, $2) end from person p
+        "update user_state s set revisit_at = least(s.revisit_at, '1980-01-01Z'), confirm_at = case when p.teams_id is not null then least(s.confirm_at, $2) end from person p
          where p.guid = s.user_guid and (p.location_guid = $1 or p.configuration_group_guid = $1)",
         guid,
         now.to_sqlx(),

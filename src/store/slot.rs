@@ -11,7 +11,9 @@ use crate::domain::ids::{PresenceStateGuid, ProfileGuid, TeamsUserId, UserGuid};
 use crate::domain::mapping::Cause;
 use crate::domain::presence::Presence;
 use crate::domain::reconcile::{Decision, Snapshot};
-use crate::domain::slot::{Appointment, Live, Look, Reached, Record, Shown, Sighting, Slot, SlotName, Suppression, TeamsSlot};
+use crate::domain::slot::{
+    Appointment, Live, Look, Pending, Reached, Record, Shown, Sighting, Slot, SlotName, Suppression, TeamsSlot,
+};
 
 const SHOWN: &str = "shown";
 const ENDED: &str = "ended";
@@ -81,19 +83,27 @@ pub(super) async fn load(tx: &mut Tx<'_>, users: &[Uuid]) -> Result<HashMap<Uuid
     Ok(slots)
 }
 
-/// A slot is live from the moment its letter was sent, whatever became of it, until a letter that takes it away has arrived.
+/// A slot is live from the moment its letter was sent, whatever became of it, until a letter that takes it away has arrived. One that
+/// waits to be taken away ends by itself at the latest.
 async fn load_letters(tx: &mut Tx<'_>, users: &[Uuid], slots: &mut HashMap<Uuid, Slots>) -> Result<(), StoreError> {
     let letters = sqlx::query!(
-        r#"select user_guid, slot, teams_id as "teams_id!", sent_at from outbox where user_guid = any($1) and teams_id is not null"#,
+        r#"select user_guid, slot, teams_id as "teams_id!", shows, sent_at, decided_at, claimed_until
+           from outbox where user_guid = any($1) and teams_id is not null"#,
         users,
     );
     for letter in letters.fetch_all(&mut **tx).await? {
         let name = known(&letter.slot, SlotName::from_label)?;
         let Some(slot) = slots.entry(letter.user_guid).or_default().teams(name) else { continue };
-        slot.pending = Some(TeamsUserId(letter.teams_id));
+        slot.pending = Some(Pending {
+            teams_user: TeamsUserId(letter.teams_id),
+            shows: letter.shows,
+            decided_at: letter.decided_at.to_jiff(),
+            claimed_until: letter.claimed_until.map(jiff_sqlx::Timestamp::to_jiff),
+        });
         if let Some(sent_at) = letter.sent_at.map(jiff_sqlx::Timestamp::to_jiff) {
             let from = slot.live.map_or(sent_at, |live| live.from.min(sent_at));
-            slot.live = Some(Live { from, until: None });
+            let until = if letter.shows { None } else { slot.live.and_then(|live| live.until) };
+            slot.live = Some(Live { from, until });
         }
     }
     Ok(())

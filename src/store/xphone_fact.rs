@@ -166,7 +166,7 @@ impl Store {
 /// While XPhone was silent nothing was decided on its word; now it is heard again, also about those of whom it says what it said.
 async fn wake_those_held(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     sqlx::query!(
-        "update user_state s set revisit_at = 'epoch' from (
+        "update user_state s set revisit_at = least(s.revisit_at, '1980-01-01Z') from (
              select user_guid from user_state
              where in_teams or xphone_telephone_state & 4 <> 0 or xphone_meeting in ('audio', 'video')
                  or (not xphone_ours and xphone_status_guid in (select guid from presence_status where kind = 'do_not_disturb'))

@@ -32,9 +32,9 @@ pub use self::xphone::{APPOINTMENT_KEY, XphoneCourier};
 
 /// Pushes tried while the side seems dead.
 const PROBES_MAX: usize = 4;
-/// A claim outlives every attempt: connecting and answering together take 15 s at most.
+/// A claim outlives every attempt: a token, an answer, and both again after a 401 take 10 s each at most.
 const CLAIM: SignedDuration = SignedDuration::from_secs(60);
-const ATTEMPT_MAX: SignedDuration = SignedDuration::from_secs(20);
+const ATTEMPT_MAX: SignedDuration = SignedDuration::from_secs(45);
 /// From so many requests under way on, those that end within a moment are settled together.
 const BUSY_MIN: usize = 8;
 const GATHERING: Duration = Duration::from_millis(10);
@@ -249,7 +249,11 @@ impl<C: Courier> Dispatcher<C> {
         let (sent, result, pause) = sort(failure, letter.attempts, lively);
         let problem = &failure.problem;
         let slot = letter.slot.label();
-        tracing::warn!(user = %letter.user, slot, attempts = letter.attempts, error = %problem, "a push failed and will be tried again");
+        if let Sent::SideAsksToWait(_) = sent {
+            tracing::debug!(user = %letter.user, slot, attempts = letter.attempts, error = %problem, "a push has to wait");
+        } else {
+            tracing::warn!(user = %letter.user, slot, attempts = letter.attempts, error = %problem, "a push failed and will be tried again");
+        }
         let failed = Failed { problem, maybe_applied: failure.maybe_applied, refused: sent == Sent::Refused };
         self.store.put_back(letter, self.clock.now() + pause, &failed).await?;
         Ok((sent, result))

@@ -387,16 +387,16 @@ async fn whoever_leaves_xphone_leaves_nothing_in_teams() {
 async fn ten_thousand_due_at_once_do_not_hold_up_a_fresh_change() {
     let (world, [anna]) = World::with_people(["anna"]).await;
     let database = world.database().await;
-    let due_at = jiff_sqlx::ToSqlx::to_sqlx(world.clock.now());
     sqlx::query("insert into person (guid, match) select gen_random_uuid(), 'not_in_teams' from generate_series(1, 10000)")
         .execute(&database)
         .await
         .unwrap();
-    sqlx::query("insert into user_state (user_guid, revisit_at) select guid, $1 from person where match = 'not_in_teams'")
-        .bind(due_at)
-        .execute(&database)
-        .await
-        .unwrap();
+    sqlx::query(
+        "insert into user_state (user_guid, revisit_at) select guid, '1980-01-01Z' from person where match = 'not_in_teams'",
+    )
+    .execute(&database)
+    .await
+    .unwrap();
     world.advance(SignedDuration::from_secs(30));
     world.xphone_telephone(anna, CALLING).await;
     world.listen().await;

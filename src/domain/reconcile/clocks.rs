@@ -14,7 +14,9 @@ pub(super) fn righted(snapshot: &Snapshot) -> Cow<'_, Snapshot> {
     let ahead = |at: Timestamp| at > now;
     let in_slot = |slot: TeamsSlot| {
         let shown = matches!(slot.record, Record::Shown { since, reached, .. } if ahead(since) || reached.is_some_and(|reached| ahead(reached.at)));
-        shown || slot.live.is_some_and(|live| ahead(live.from) || live.until.is_some_and(ahead))
+        // Where it is still to be taken away, it ends within a life.
+        let beyond = |until: Timestamp| until > now + DO_NOT_DISTURB_LIFE + CLOCK_SKEW_TOLERATED;
+        shown || slot.live.is_some_and(|live| ahead(live.from) || live.until.is_some_and(beyond))
     };
     let seen = [snapshot.teams, snapshot.confirmed].iter().flatten().any(|seen| ahead(seen.observed_at));
     let shown = matches!(&snapshot.appointment, Slot::Shown(shown) if ahead(shown.since));
@@ -56,6 +58,6 @@ fn slot(slot: TeamsSlot, now: Timestamp, whole: SignedDuration, rest: SignedDura
     };
     // A window that began nobody knows when is taken for an old one.
     let from = |from: Timestamp| if from > now { now - expiry::APPOINTMENT_LIFE } else { from };
-    let live = slot.live.map(|held| Live { from: from(held.from), until: held.until.map(|until| until.min(now)) });
+    let live = slot.live.map(|held| Live { from: from(held.from), until: held.until.map(|until| until.min(now + whole)) });
     TeamsSlot { record, live, ..slot }
 }

@@ -10,8 +10,9 @@ use super::{Remembered, Snapshot, Source, TeamsObservation, Timing};
 use crate::domain::mapping::TeamsWords;
 use crate::domain::slot::{Live, TeamsSlot};
 
-/// A read is recorded with the moment it began: what was set while it was under way may already show in it.
-const READ_TIME_MAX: SignedDuration = SignedDuration::from_secs(20);
+/// A read is recorded with the moment it began, and what was set while it was under way may already show in it; a notification may
+/// be received by a replica whose clock is behind the sender's.
+const BEFORE_MAX: SignedDuration = SignedDuration::from_secs(20);
 
 /// An observation that tells nothing leaves what was known.
 pub(super) fn remember(snapshot: &Snapshot) -> Option<Remembered> {
@@ -36,11 +37,12 @@ pub(super) fn is_echo(snapshot: &Snapshot, observation: TeamsObservation) -> boo
 }
 
 fn explains(live: Live, observation: TeamsObservation, timing: Timing) -> bool {
-    let (from, grace) = match observation.source {
-        Source::Notification => (live.from, timing.notification_grace),
-        Source::Read => (live.from - READ_TIME_MAX, timing.read_grace),
+    let grace = match observation.source {
+        Source::Notification => timing.notification_grace,
+        Source::Read => timing.read_grace,
     };
-    from <= observation.observed_at && live.until.is_none_or(|until| observation.observed_at < until + grace)
+    let begun = live.from - BEFORE_MAX <= observation.observed_at;
+    begun && live.until.is_none_or(|until| observation.observed_at < until + grace)
 }
 
 /// When Teams must be read because a slot was cleared: reads tell the truth again, and only a read decides. `None`: it was, or

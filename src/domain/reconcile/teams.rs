@@ -13,7 +13,13 @@ use crate::domain::ids::TeamsUserId;
 use crate::domain::mapping::{Cause, TeamsNative, TeamsWords, XphoneEntry};
 use crate::domain::policy::Mode;
 use crate::domain::presence::Presence;
-use crate::domain::slot::{Live, Reached, Record, Suppression, TeamsSlot};
+use crate::domain::slot::{Live, Pending, Reached, Record, Suppression, TeamsSlot};
+
+/// Between two reads for the same evidence.
+const READ_PAUSE: SignedDuration = SignedDuration::from_secs(3);
+
+/// How much later than we know a slot may end by itself: Graph counts from when it took the request.
+const END_SLACK: SignedDuration = SignedDuration::from_mins(1);
 
 type Decided = (SlotDecision<TeamsSlot, TeamsPush>, Wake);
 
@@ -32,9 +38,6 @@ pub(super) fn preferred(snapshot: &Snapshot, native: Option<TeamsNative>) -> Dec
     case.decide()
 }
 
-/// Between two reads for the same evidence.
-const READ_PAUSE: SignedDuration = SignedDuration::from_secs(3);
-
 /// One slot, and what is known for it.
 #[derive(Clone, Copy)]
 struct Case<'a> {
@@ -52,6 +55,8 @@ enum Evidence {
     Ours,
     /// A read shows something else: the user picked it.
     Undone,
+    /// A read shows presenting or focusing: ours should be seen in their place, but nobody picked anything.
+    Hidden,
     /// No read tells yet; one from this moment on may.
     Unknown { read_at: Timestamp },
 }
@@ -78,18 +83,55 @@ impl Case<'_> {
     /// What became of the slot by itself, or by a person's hand; and what is to be sent about it.
     fn age(&self) -> (TeamsSlot, Option<TeamsPush>) {
         match self.slot.record {
-            Record::Suppressed { .. } if !self.goes_on() => (TeamsSlot { record: Record::Empty, ..self.slot }, None),
-            Record::Shown { teams_user, .. } if self.snapshot.teams_user != Some(teams_user) => {
-                let pending = self.slot.live.map(|_| teams_user);
-                (TeamsSlot { record: Record::Empty, pending, ..self.slot }, Some(TeamsPush::Clear(teams_user)))
+            Record::Empty | Record::Suppressed { .. } => {
+                let over = matches!(self.slot.record, Record::Suppressed { .. }) && !self.goes_on();
+                let slot = if over { TeamsSlot { record: Record::Empty, ..self.slot } } else { self.slot };
+                if !self.clear_is_moot() {
+                    return (slot, None);
+                }
+                (TeamsSlot { live: closed(slot.live, self.snapshot.now), pending: None, ..slot }, Some(TeamsPush::Forget))
             }
+            Record::Shown { teams_user, .. } if self.snapshot.teams_user != Some(teams_user) => self.cleared(teams_user),
             Record::Shown { teams_user, reached: Some(Reached { until, .. }), .. } if until <= self.snapshot.now => {
                 self.lapsed(teams_user)
             }
             Record::Shown { since, reached, .. } if self.evidence(since, reached) == Evidence::Undone => {
                 (self.forgotten(Suppression::Overridden), Some(TeamsPush::Forget))
             }
-            Record::Empty | Record::Suppressed { .. } | Record::Shown { .. } => (self.slot, None),
+            Record::Shown { .. } => (self.slot, None),
+        }
+    }
+
+    /// What waits to be taken away has ended by itself meanwhile, or a user has picked something else in its place.
+    fn clear_is_moot(&self) -> bool {
+        let Some(clear) = self.slot.pending.filter(|pending| !pending.shows) else { return false };
+        let ran_out = self.slot.live.is_none_or(|live| live.until.is_some_and(|until| until <= self.snapshot.now));
+        let read = self.snapshot.confirmed.filter(|read| read.observed_at > clear.decided_at);
+        let picked = self.presence == Presence::DoNotDisturb && read.is_some_and(|read| whose(read) == Some(Whose::Theirs));
+        ran_out || picked
+    }
+
+    /// It is to be taken away, whatever Teams shows; at the latest it ends by itself.
+    fn cleared(&self, teams_user: TeamsUserId) -> (TeamsSlot, Option<TeamsPush>) {
+        let until = match (self.slot.record, self.slot.pending) {
+            (Record::Shown { reached: Some(reached), .. }, None) => reached.until,
+            // What lies in the mailbox may arrive even now.
+            _ => self.snapshot.now + self.life(),
+        };
+        let live = self.slot.live.map(|live| Live { until: Some(until + END_SLACK), ..live });
+        let pending = live.map(|_| self.letter(teams_user, false));
+        (TeamsSlot { record: Record::Empty, live, pending }, Some(TeamsPush::Clear(teams_user)))
+    }
+
+    fn letter(&self, teams_user: TeamsUserId, shows: bool) -> Pending {
+        let claimed_until = self.slot.pending.and_then(|pending| pending.claimed_until);
+        Pending { teams_user, shows, decided_at: self.snapshot.now, claimed_until }
+    }
+
+    fn life(&self) -> SignedDuration {
+        match self.presence {
+            Presence::DoNotDisturb => expiry::DO_NOT_DISTURB_LIFE,
+            _ => self.snapshot.timing.session_life,
         }
     }
 
@@ -98,20 +140,19 @@ impl Case<'_> {
         if self.presence == Presence::DoNotDisturb {
             return (self.forgotten(Suppression::Lapsed), Some(TeamsPush::Forget));
         }
-        let slot = TeamsSlot { pending: Some(teams_user), ..self.suppressed(Suppression::Lapsed) };
-        (slot, Some(TeamsPush::Clear(teams_user)))
+        let (cleared, push) = self.cleared(teams_user);
+        (TeamsSlot { record: self.suppressed(Suppression::Lapsed), ..cleared }, push)
     }
 
     /// Until its cause ends it is not set again.
-    fn suppressed(&self, why: Suppression) -> TeamsSlot {
+    fn suppressed(&self, why: Suppression) -> Record {
         let since = self.snapshot.now;
-        let record = if self.goes_on() { Record::Suppressed { why, since } } else { Record::Empty };
-        TeamsSlot { record, ..self.slot }
+        if self.goes_on() { Record::Suppressed { why, since } } else { Record::Empty }
     }
 
     /// The same, where it is no longer ours from now on.
     fn forgotten(&self, why: Suppression) -> TeamsSlot {
-        TeamsSlot { live: closed(self.slot.live, self.snapshot.now), pending: None, ..self.suppressed(why) }
+        TeamsSlot { record: self.suppressed(why), live: closed(self.slot.live, self.snapshot.now), pending: None }
     }
 
     /// As long as XPhone is not heard nothing says that a cause has ended.
@@ -146,7 +187,7 @@ impl Case<'_> {
         match self.slot.record {
             Record::Suppressed { why, .. } => Err(Reason::from(why)),
             // The mailbox holds one letter: what was shown for somebody else must be taken away before it is used again.
-            _ if self.slot.pending.is_some_and(|addressee| addressee != teams_user) => Err(Reason::StillClearing),
+            _ if self.slot.pending.is_some_and(|pending| pending.teams_user != teams_user) => Err(Reason::StillClearing),
             _ => Ok(teams_user),
         }
     }
@@ -156,11 +197,11 @@ impl Case<'_> {
         let reason = Reason::Shown(self.cause);
         let Record::Shown { reached, .. } = self.slot.record else {
             let record = Record::Shown { teams_user, since: now, reached: None };
-            let slot = TeamsSlot { record, pending: Some(teams_user), ..self.slot };
+            let slot = TeamsSlot { record, pending: Some(self.letter(teams_user, true)), ..self.slot };
             return (SlotDecision { slot, push: Some(TeamsPush::Set(teams_user)), reason }, Wake::default());
         };
         let set = |slot: TeamsSlot, revisit_at| {
-            let slot = TeamsSlot { pending: Some(teams_user), ..slot };
+            let slot = TeamsSlot { pending: Some(self.letter(teams_user, true)), ..slot };
             let decision = SlotDecision { slot, push: Some(TeamsPush::Set(teams_user)), reason };
             (decision, Wake { revisit_at, read_at: None })
         };
@@ -178,11 +219,14 @@ impl Case<'_> {
         }
     }
 
-    /// Whether what is shown may wait until more is known: only while nothing that is known speaks against it.
+    /// Whether what is shown may wait until more is known: only while nothing that is known speaks against it. What Graph has not
+    /// confirmed yet does not wait for an XPhone that is not heard: nothing new is shown on its word.
     fn may_stay(&self) -> bool {
         let policy = self.snapshot.policy;
         let allowed = !policy.shadow && policy.mode.lets_through(self.presence);
-        allowed && self.goes_on() && self.native.is_none_or(|native| !self.is_hidden_by(native))
+        let unconfirmed = matches!(self.slot.record, Record::Shown { reached: None, .. });
+        let heard = self.heard().is_some() || !unconfirmed;
+        allowed && heard && self.goes_on() && self.native.is_none_or(|native| !self.is_hidden_by(native))
     }
 
     /// Whether Teams itself says as much or more.
@@ -211,23 +255,36 @@ impl Case<'_> {
         let Record::Shown { teams_user, since, reached } = self.slot.record else {
             return (SlotDecision { slot: self.slot, push: None, reason }, Wake::default());
         };
-        match self.evidence(since, reached) {
-            Evidence::Unknown { read_at } => {
-                let (mut decision, mut wake) = self.stay(Reason::AwaitingRead);
-                decision.slot = self.slot;
-                wake.read_at = Some(read_at);
-                (decision, wake)
+        match (self.evidence(since, reached), reached) {
+            (Evidence::Ours, _) => {
+                let (slot, push) = self.cleared(teams_user);
+                (SlotDecision { slot, push, reason }, Wake::default())
             }
-            Evidence::Ours => {
-                let pending = self.slot.live.map(|_| teams_user);
-                let slot = TeamsSlot { record: Record::Empty, pending, ..self.slot };
-                (SlotDecision { slot, push: Some(TeamsPush::Clear(teams_user)), reason }, Wake::default())
-            }
-            Evidence::Undone => {
-                let slot = TeamsSlot { record: Record::Empty, pending: None, live: closed(self.slot.live, self.snapshot.now) };
+            (Evidence::Undone | Evidence::Hidden, _) => {
+                let live = closed(self.slot.live, self.snapshot.now);
+                let slot = TeamsSlot { record: Record::Empty, pending: None, live };
                 (SlotDecision { slot, push: Some(TeamsPush::Forget), reason }, Wake::default())
             }
+            (Evidence::Unknown { .. }, None) => self.withdraw(teams_user, since),
+            (Evidence::Unknown { read_at }, Some(_)) => {
+                let (decision, wake) = self.stay(Reason::AwaitingRead);
+                (decision, Wake { read_at: Some(read_at), ..wake })
+            }
         }
+    }
+
+    /// What Graph has not confirmed must not be tried again, but may have arrived: it is no longer sent, and counts as having arrived
+    /// now, so that reads can tell. Whatever is just being sent is waited for.
+    fn withdraw(self, teams_user: TeamsUserId, since: Timestamp) -> Decided {
+        let now = self.snapshot.now;
+        if let Some(until) = self.slot.pending.and_then(|pending| pending.claimed_until).filter(|until| *until > now) {
+            let wake = Wake { revisit_at: Some(until.min(now + READ_PAUSE)), read_at: None };
+            return (SlotDecision { slot: self.slot, push: None, reason: Reason::AwaitingRead }, wake);
+        }
+        let reached = Some(Reached { at: now, until: now + self.life() });
+        let slot = TeamsSlot { record: Record::Shown { teams_user, since, reached }, pending: None, ..self.slot };
+        let wake = Wake { revisit_at: None, read_at: Some(now + self.snapshot.timing.read_grace) };
+        (SlotDecision { slot, push: Some(TeamsPush::Forget), reason: Reason::AwaitingRead }, wake)
     }
 
     /// Whether what Teams shows is still what we put there. A session is always ours. What was seen before it was put there this
@@ -241,20 +298,36 @@ impl Case<'_> {
         let Some(read) = self.snapshot.confirmed.filter(|read| read.observed_at >= live.from.max(since)) else {
             return Evidence::Unknown { read_at: again_at };
         };
-        let contradicted = self.snapshot.teams.is_some_and(|newest| newest.source == Source::Notification && !shows_ours(newest));
-        let stale = read.observed_at + EVIDENCE_MAX < now;
-        match (shows_ours(read), contradicted || stale) {
-            (_, true) => Evidence::Unknown { read_at: now },
-            (true, false) => Evidence::Ours,
-            (false, false) if certain_at.is_some_and(|at| read.observed_at >= at) => Evidence::Undone,
-            (false, false) => Evidence::Unknown { read_at: certain_at.unwrap_or(again_at) },
+        let newest = self.snapshot.teams.filter(|newest| newest.source == Source::Notification);
+        let contradicted = newest.is_some_and(|newest| whose(newest) == Some(Whose::Theirs));
+        if contradicted || read.observed_at + EVIDENCE_MAX < now {
+            return Evidence::Unknown { read_at: now };
+        }
+        let certain = certain_at.is_some_and(|at| read.observed_at >= at);
+        match whose(read) {
+            Some(Whose::Ours) => Evidence::Ours,
+            Some(Whose::Theirs) if certain => Evidence::Undone,
+            None if certain => Evidence::Hidden,
+            _ => Evidence::Unknown { read_at: certain_at.unwrap_or(again_at) },
         }
     }
 }
 
-/// Our do not disturb, or a user who is signed out: who then reads the same whatever is preferred.
-fn shows_ours(observation: TeamsObservation) -> bool {
-    matches!(observation.words, Some(TeamsWords::DoNotDisturb | TeamsWords::Offline))
+/// Who made what is visible, where it tells something of the preferred presence.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    Ours,
+    Theirs,
+}
+
+/// Ours looks like plain do not disturb, or like nothing for a user who is signed out and then reads the same whatever is preferred.
+/// Presenting and the like are do not disturb too, and picked by nobody: they tell nothing.
+fn whose(observation: TeamsObservation) -> Option<Whose> {
+    match observation.words? {
+        TeamsWords::DoNotDisturb | TeamsWords::Offline => Some(Whose::Ours),
+        TeamsWords::Presenting | TeamsWords::Focusing => None,
+        TeamsWords::Free | TeamsWords::InACall | TeamsWords::InAConferenceCall => Some(Whose::Theirs),
+    }
 }
 
 /// How strong Teams' own presence is, whatever the policy lets through: nothing weaker would be visible.
@@ -264,5 +337,5 @@ fn own(native: TeamsNative) -> Presence {
 
 /// A window that ends now, unless it has ended.
 fn closed(live: Option<Live>, now: Timestamp) -> Option<Live> {
-    live.map(|live| Live { until: live.until.or(Some(now)), ..live })
+    live.map(|live| Live { until: Some(live.until.map_or(now, |until| until.min(now))), ..live })
 }

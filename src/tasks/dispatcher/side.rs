@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::{SIDE_PAUSE_MAX, Sent};
+use crate::store::outbox::LETTER_AHEAD_MAX;
 
 /// So many failures in a row are the side's, not the users', where nothing has been settled in the same run.
 pub(super) const FAILURES_MIN: usize = 3;
@@ -19,7 +20,8 @@ pub(super) struct Health {
 
 impl Health {
     pub fn is_open(&self, now: Timestamp) -> bool {
-        let over = |until: Option<Timestamp>| until.is_none_or(|until| until <= now);
+        // What lies further ahead than it ever can was said by a clock that has been put right since.
+        let over = |until: Option<Timestamp>| until.is_none_or(|until| until <= now || until > now + LETTER_AHEAD_MAX);
         over(self.closed_until) && over(self.asked_until)
     }
 
@@ -32,7 +34,7 @@ impl Health {
         let failed = sent.iter().filter(|sent| matches!(sent, Sent::SideFailed { .. })).count();
         let asked = sent.iter().filter_map(|sent| if let Sent::SideAsksToWait(pause) = sent { Some(*pause) } else { None }).max();
         if let Some(pause) = asked {
-            self.asked_until = Some(now + SignedDuration::try_from(pause).unwrap_or(SIDE_PAUSE_MAX));
+            self.asked_until = Some(now + SignedDuration::try_from(pause).unwrap_or(SIDE_PAUSE_MAX).min(LETTER_AHEAD_MAX));
         }
         if sent.iter().any(|sent| matches!(sent, Sent::Settled | Sent::Refused)) {
             (self.failures, self.closed_until, *in_a_row) = (0, None, 0);

@@ -323,6 +323,62 @@ fn a_policy_that_turns_it_off_clears_and_one_on_trial_takes_back() {
     }
 }
 
+/// The letter was sent, and no answer came.
+fn unanswered(anna: &mut Story) {
+    for slot in [&mut anna.facts.session, &mut anna.facts.preferred] {
+        if slot.pending.is_some() {
+            slot.live = slot.live.or(Some(Live { from: anna.facts.now, until: None }));
+        }
+    }
+}
+
+#[test]
+fn picked_while_ours_waits_to_be_cleared_it_is_not_wiped() {
+    let mut anna = Story::new();
+    anna.xphone(UNDISTURBED);
+    anna.after(minutes(1)).read(TeamsWords::DoNotDisturb);
+    anna.reachable = false;
+    assert_eq!(anna.xphone(FREE), (Told::Nothing, Told::Cleared));
+    assert_eq!(anna.after(minutes(1)).read(TeamsWords::DoNotDisturb), NOTHING, "it is still ours");
+    assert_eq!(anna.after(minutes(1)).read(TeamsWords::Free), (Told::Nothing, Told::Forgotten));
+    assert_eq!(anna.facts.preferred.pending, None);
+}
+
+#[test]
+fn what_graph_has_not_confirmed_is_not_tried_again_once_its_cause_has_ended() {
+    let mut anna = Story::new();
+    anna.reachable = false;
+    anna.xphone(UNDISTURBED);
+    unanswered(&mut anna);
+    assert_eq!(anna.after(SECOND * 5).xphone(FREE), (Told::Nothing, Told::Forgotten));
+    assert_eq!(anna.last.preferred.reason, Reason::AwaitingRead);
+    assert_eq!(anna.last.revisit_at, Some(anna.facts.now + SECOND * 10));
+    // It had arrived after all.
+    assert_eq!(anna.after(SECOND * 10).read(TeamsWords::DoNotDisturb), (Told::Nothing, Told::Cleared));
+}
+
+#[test]
+fn nothing_new_is_shown_on_the_word_of_an_xphone_that_is_not_heard() {
+    let mut anna = Story::new();
+    anna.reachable = false;
+    assert_eq!(anna.xphone(CALLING), (Told::Set, Told::Nothing));
+    anna.facts.now += minutes(6);
+    assert_eq!(anna.decide(), (Told::Cleared, Told::Nothing));
+}
+
+#[test]
+fn what_cannot_be_cleared_ends_by_itself_and_its_echo_with_it() {
+    let mut anna = Story::new();
+    anna.xphone(CALLING);
+    anna.after(minutes(1)).read(TeamsWords::InACall);
+    anna.reachable = false;
+    assert_eq!(anna.xphone(FREE), (Told::Cleared, Told::Nothing));
+    anna.after(minutes(14)).read(TeamsWords::InACall);
+    assert_eq!(anna.native(), TeamsNative::Free, "it may still be there");
+    assert_eq!(anna.after(minutes(2)).read(TeamsWords::InACall), (Told::Forgotten, Told::Nothing));
+    assert_eq!(anna.native(), TeamsNative::Call, "now it cannot be");
+}
+
 #[test]
 fn matched_anew_the_old_one_is_cleared_before_the_new_one_is_set() {
     let other = TeamsUserId(Uuid::from_u128(0xb));

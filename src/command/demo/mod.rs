@@ -1,5 +1,6 @@
 //! Plays what users see when they call each other in Teams or in XPhone: on emulated systems, through the real chain, shown as it happens.
 
+mod deliveries;
 mod play;
 mod scenery;
 mod screen;

@@ -48,7 +48,9 @@ impl Screen {
             writeln!(out, "       {complaint}")?;
         }
         for ((name, person), explained) in names(&outcome.people).zip(explained.into_iter().flatten()) {
-            write!(out, "{}", failure(name, person, explained))?;
+            if !person.is_true() || outcome.complaint.is_some() {
+                write!(out, "{}", failure(name, person, explained))?;
+            }
         }
         out.flush()
     }
@@ -76,7 +78,7 @@ fn told(name: &str, person: &Watched) -> String {
     format!("{name}: Teams {}, XPhone {}, {when}", seen.teams, seen.xphone)
 }
 
-/// Everything there is to know about what was not as expected; of who shows what they should, only what the gateway thinks.
+/// Everything there is to know about somebody who does not show what they should.
 fn failure(name: &str, person: &Watched, explained: &str) -> String {
     let full = |seen: &Seen| format!("Teams {}, XPhone {}, of ours {}", seen.teams, seen.xphone, seen.ours);
     let mut lines = vec![format!("{name} expected  {}", full(&person.expected))];

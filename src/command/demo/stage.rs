@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use uuid::Uuid;
 
+use super::deliveries::Deliveries;
 use super::scenery::{Person, Scenery, call};
 use super::story::{Deed, Fault, READ_GRACE_SECONDS, SWEEP_SECONDS, Seen, ours, teams_words, xphone_words};
 use crate::app::{App, Running};
@@ -30,17 +31,6 @@ pub(super) struct Stage {
     timing: Timing,
     http: reqwest::Client,
     people: [Person; 2],
-}
-
-/// What became of change notifications since the start.
-#[derive(Clone, Copy)]
-pub(super) struct Deliveries {
-    /// The gateway took so many.
-    pub delivered: u64,
-    /// A fault swallowed so many.
-    pub lost: u64,
-    /// So many were not sent yet, or are on their way.
-    pub to_come: u64,
 }
 
 impl Stage {

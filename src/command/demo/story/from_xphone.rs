@@ -31,11 +31,14 @@ const AFTER_GRACE: Wait = Wait { limit: Duration::from_secs(READ_GRACE_SECONDS +
 const BY_SWEEP: Wait =
     Wait { limit: Duration::from_secs(SWEEP_SECONDS + AT_ONCE.as_secs()), proof: Some(Proof::Lost(2)), ..Wait::BRIEF };
 
+/// So long that the late notifications of its beginning and of its end do not come together.
+const CALL_OF_A_SECOND: Wait = Wait { may_linger: false, ..Wait::SILENT };
+
 /// The other direction.
 pub(in super::super) const FROM_XPHONE: [Step; 21] = [
     silent("XPhone call", "A telephones in XPhone", &[Deed::Telephone(A, LINE_BUSY)], [XPHONE_CALL, FREE]),
     silent("XPhone call", "A hangs up", &[Deed::Telephone(A, LINE_FREE)], [FREE, FREE]),
-    silent("XPhone meeting", "A is in a meeting with sound", &[Deed::Meeting(A, "audio")], [XPHONE_MEETING, FREE]),
+    step("XPhone meeting", "A is in a meeting with sound", &[Deed::Meeting(A, "audio")], [XPHONE_MEETING, FREE]),
     silent("XPhone meeting", "A shares only the screen", &[Deed::Meeting(A, "screenShare")], [XPHONE_SHARING, FREE]),
     step("XPhone meeting", "A leaves", &[Deed::Meeting(A, "none")], [FREE, FREE]),
     silent("do not disturb in XPhone", "A picks it", &[Deed::PicksInXphone(A, "doNotDisturb")], [XPHONE_DISTURBED_NOT, FREE]),
@@ -95,7 +98,7 @@ pub(in super::super) const FROM_XPHONE: [Step; 21] = [
         action: "A telephones in XPhone: notifications come 3 s late",
         deeds: &[Deed::Fault(Fault::Late { seconds: LATE_SECONDS }), Deed::Telephone(A, LINE_BUSY)],
         expected: [XPHONE_CALL, FREE],
-        wait: Wait { may_linger: false, ..Wait::BRIEF },
+        wait: CALL_OF_A_SECOND,
     },
     Step {
         title: "late echo",

@@ -120,7 +120,7 @@ fn hands() -> String {
   `graph.notification_grace_seconds`). After that the same words are Teams' own, such as a Teams call that had been hidden behind ours.
 - Who removes the appointment in XPhone, or switches do not disturb off in Teams, has the last word: it is not set again before its cause
   has ended. Where most appointments are missing at once, {LOST_TOGETHER_MIN} or more, nobody removed them: XPhone lost them, and they are set again.
-- Before do not disturb is taken away in Teams, Teams is read: what the user picked instead stays.
+- Do not disturb is taken away in Teams only if a read of the last two minutes shows that it is still ours: what the user picked instead stays.
 "
     )
 }

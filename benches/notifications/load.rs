@@ -117,9 +117,3 @@ async fn gathered(mut running: JoinSet<Result<Answers, Failure>>, began: Instant
     all.late.sort_unstable();
     Ok(all)
 }
-
-/// The value that so many in a thousand of the sorted values do not exceed.
-pub fn quantile(sorted: &[Duration], per_mille: usize) -> Duration {
-    let place = (sorted.len() * per_mille).div_ceil(1000).saturating_sub(1);
-    sorted.get(place).copied().unwrap_or_default()
-}

@@ -22,15 +22,14 @@
 //! Under overload the rate is no aim: answers must stay fast and nothing may be lost. Rates alone say more about the machine than
 //! about the gateway; compare ratios, and only those of runs in which other programs took little of the machine.
 
-mod gateway;
 mod load;
-mod machine;
-mod people;
 mod posts;
 mod raw;
 mod report;
 mod run;
 mod stand_ins;
+#[path = "../surroundings/mod.rs"]
+mod surroundings;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -38,10 +37,9 @@ use std::sync::Arc;
 use clap::Parser;
 
 use crate::report::Report;
-use crate::run::{Measured, Postgres, Scenario};
-
-/// Whatever goes wrong ends the benchmark.
-type Failure = Box<dyn std::error::Error + Send + Sync>;
+use crate::run::{Measured, Scenario};
+use crate::surroundings::postgres::Postgres;
+use crate::surroundings::{Failure, begin, runtime};
 
 /// How much of the raw limit the gateway is expected to reach where every notification must be decrypted.
 const DISTINCT_RATIO_MIN: f64 = 0.6;
@@ -78,36 +76,12 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    // `cargo test --all-targets` runs benchmarks too, without this word: then there is nothing to do.
-    let asked = std::env::args().any(|argument| argument == "--bench" || argument == "--help");
-    if std::env::args().nth(1).as_deref() == Some(gateway::ARGUMENT) {
-        return ended(gateway::be());
-    }
-    if !asked {
-        eprintln!("nothing measured: run `cargo bench --bench notifications`");
-        return ExitCode::SUCCESS;
-    }
-    let arguments = Arguments::parse();
-    let check = arguments.check;
-    match runtime().and_then(|runtime| runtime.block_on(measure(arguments))) {
-        Ok(held) if held || !check => ExitCode::SUCCESS,
-        Ok(_) => ExitCode::FAILURE,
-        Err(failure) => ended(Err(failure)),
-    }
-}
-
-fn ended(result: Result<(), Failure>) -> ExitCode {
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            eprintln!("the benchmark failed: {}", presence_gateway::tasks::driver::chain(failure.as_ref()));
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
-    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
+    begin("notifications", || {
+        let arguments = Arguments::parse();
+        let check = arguments.check;
+        let held = runtime()?.block_on(measure(arguments))?;
+        Ok(held || !check)
+    })
 }
 
 /// Runs the scenarios and tells the results; `true`: every expectation held.

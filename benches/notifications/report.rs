@@ -1,11 +1,11 @@
 //! The table of what was measured, and whether the expectations held.
 
 use std::fmt;
-use std::thread::available_parallelism;
 use std::time::Duration;
 
-use crate::load::quantile;
-use crate::run::{Measured, float};
+use crate::run::Measured;
+use crate::surroundings::figures::{float, milliseconds, quantile};
+use crate::surroundings::machine;
 
 /// Graph takes an answer after 3 s for slow; under overload 99 of 100 are to come within this.
 const OVERLOADED_ACK_MAX: Duration = Duration::from_millis(100);
@@ -146,7 +146,7 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let cores = available_parallelism().map_or(1, usize::from);
+        let cores = machine::cores();
         writeln!(
             f,
             "\nGateway, Postgres (durable), stand-ins for the other systems and load share {cores} cores; {} notifications in a post; \
@@ -172,14 +172,9 @@ impl fmt::Display for Report {
 }
 
 fn others_share(measured: &Measured) -> f64 {
-    let cores = available_parallelism().map_or(1, usize::from);
-    measured.cpu.others().as_secs_f64() / (measured.decided_in.as_secs_f64() * float(cores))
+    measured.cpu.others_share(measured.decided_in)
 }
 
 fn seconds(duration: Duration) -> String {
     format!("{:.2}", duration.as_secs_f64())
-}
-
-fn milliseconds(duration: Duration) -> String {
-    format!("{:.1} ms", duration.as_secs_f64() * 1e3)
 }

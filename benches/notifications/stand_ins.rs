@@ -9,7 +9,6 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
-use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -17,8 +16,9 @@ use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use crate::Failure;
-use crate::people::People;
 use crate::posts::words;
+use crate::surroundings::people::People;
+use crate::surroundings::welcome;
 
 /// What the other systems know.
 pub struct World {
@@ -28,8 +28,6 @@ pub struct World {
     /// How many notifications about each person have been sent.
     told: Vec<AtomicUsize>,
     appointments: Mutex<HashMap<Uuid, HashMap<String, Value>>>,
-    published_keys: Value,
-    address: String,
 }
 
 /// The stand-ins, running until dropped.
@@ -52,20 +50,15 @@ impl StandIns {
             people,
             per_user,
             appointments: Mutex::default(),
-            published_keys,
-            address: address.clone(),
         });
         let router = Router::new()
-            .route("/common/v2.0/.well-known/openid-configuration", get(metadata))
-            .route("/common/discovery/v2.0/keys", get(keys))
-            .route("/{tenant}/oauth2/v2.0/token", post(token))
             .route("/graph/v1.0/communications/getPresencesByUserId", post(presences))
-            .route("/xphone/api/v1/user/authenticate", post(authenticate))
             .route("/xphone/api/v1/presence", get(entries))
             .route("/xphone/api/v1/presence/events", get(no_events))
             .route("/xphone/api/v1/appointments", get(appointments))
             .route("/xphone/api/v1/users/{user}/appointments/{key}", put(set_appointment).delete(delete_appointment))
-            .with_state(Arc::clone(&world));
+            .with_state(Arc::clone(&world))
+            .merge(welcome::router(&address, published_keys));
         let mut running = JoinSet::new();
         running.spawn(async move { axum::serve(listener, router).await });
         Ok(Self { world, address, _running: running })
@@ -90,18 +83,6 @@ impl World {
 
 type Known = State<Arc<World>>;
 
-async fn metadata(State(world): Known) -> Json<Value> {
-    Json(json!({ "jwks_uri": format!("{}/common/discovery/v2.0/keys", world.address) }))
-}
-
-async fn keys(State(world): Known) -> Json<Value> {
-    Json(world.published_keys.clone())
-}
-
-async fn token() -> Json<Value> {
-    Json(json!({ "token_type": "Bearer", "expires_in": 3599, "access_token": Uuid::new_v4() }))
-}
-
 #[derive(Deserialize)]
 struct Ids {
     ids: Vec<Uuid>,
@@ -114,15 +95,6 @@ async fn presences(State(world): Known, Json(asked): Json<Ids>) -> Json<Value> {
         Some(json!({ "id": id, "availability": availability, "activity": activity }))
     };
     Json(json!({ "value": asked.ids.iter().filter_map(presence).collect::<Vec<Value>>() }))
-}
-
-#[expect(clippy::disallowed_methods, reason = "stands for another system, which has a clock of its own")]
-async fn authenticate() -> Json<Value> {
-    let ends = (Timestamp::now() + SignedDuration::from_hours(1)).as_millisecond();
-    let tokens = json!({
-        "token": Uuid::new_v4(), "tokenExpiresAt": ends, "refreshToken": Uuid::new_v4(), "refreshTokenExpiresAt": ends,
-    });
-    Json(json!({ "result": 0, "tokenData": tokens, "sessionGuid": Uuid::new_v4() }))
 }
 
 /// Nothing ever happens in XPhone.

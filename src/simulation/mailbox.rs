@@ -67,12 +67,11 @@ impl Store {
     pub fn put(&mut self, slot: usize, content: Content, now: Timestamp, mutant: Mutant) {
         self.generation += 1;
         let held = self.letters[slot].take();
-        let reached = match slot {
-            APPOINTMENT => self.appointment.reached_at.is_some(),
-            _ => {
-                let row = &self.teams[slot - SESSION];
-                row.live_from.is_some() && row.live_until.is_none()
-            }
+        let reached = if slot == APPOINTMENT {
+            self.appointment.reached_at.is_some()
+        } else {
+            let row = &self.teams[slot - SESSION];
+            row.live_from.is_some() && row.live_until.is_none()
         };
         let unsent = held.as_ref().is_some_and(|held| held.content.shows() && held.sent_at.is_none());
         if !content.shows() && unsent && !reached {

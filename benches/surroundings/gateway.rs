@@ -14,8 +14,10 @@ use presence_gateway::telemetry::init_logs;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
+use url::Url;
 
-use crate::{Failure, runtime};
+use super::notification::Signer;
+use super::{Failure, runtime};
 
 /// The word that makes this program the gateway.
 pub const ARGUMENT: &str = "--be-the-gateway";
@@ -87,4 +89,25 @@ impl Gateway {
         let status = self.child.wait().await?;
         if status.success() { Ok(()) } else { Err(format!("the gateway ended with {status}").into()) }
     }
+}
+
+/// What a gateway must be told: this database, opened with this key, and these stand-ins for Entra ID, Graph and XPhone.
+pub fn settings(url: &Url, sealing_key: &str, stand_ins: &str, signer: &Signer) -> HashMap<String, String> {
+    let settings = [
+        ("DATABASE__URL", url.to_string()),
+        ("HTTP__PUBLIC_LISTEN", "127.0.0.1:0".to_owned()),
+        ("HTTP__ADMIN_LISTEN", "127.0.0.1:0".to_owned()),
+        ("GRAPH__BASE_URL", format!("{stand_ins}/graph")),
+        ("GRAPH__LOGIN_URL", stand_ins.to_owned()),
+        ("GRAPH__TENANT_ID", signer.tenant.to_string()),
+        ("GRAPH__CLIENT_ID", signer.client.to_string()),
+        ("GRAPH__CLIENT_SECRET", "a shared secret".to_owned()),
+        ("GRAPH__PUSH", "false".to_owned()),
+        ("XPHONE__BASE_URL", format!("{stand_ins}/xphone")),
+        ("XPHONE__ACCOUNT_NAME", "gateway".to_owned()),
+        ("XPHONE__PASSWORD", "a password".to_owned()),
+        ("SECRETS__KEY", sealing_key.to_owned()),
+        ("TELEMETRY__LOG_FORMAT", "text".to_owned()),
+    ];
+    settings.into_iter().map(|(key, value)| (format!("GATEWAY__{key}"), value)).collect()
 }

@@ -17,7 +17,7 @@ use presence_gateway::store::subscription::StoredSubscription;
 use secrecy::SecretString;
 use uuid::Uuid;
 
-use crate::Failure;
+use super::Failure;
 
 /// Users of one subscription, Graph's own limit.
 const USERS_PER_SUBSCRIPTION: usize = 650;

@@ -1,7 +1,10 @@
 //! What processes used of the machine, as Linux tells it under `/proc`.
 
 use std::fs;
+use std::thread::available_parallelism;
 use std::time::Duration;
+
+use super::figures::float;
 
 /// Linux counts CPU time for programs in hundredths of a second, whatever its own clock does.
 const TICKS_PER_SECOND: f64 = 100.0;
@@ -36,10 +39,16 @@ impl CpuTimes {
         }
     }
 
-    /// What neither the gateway nor Postgres nor we used.
-    pub fn others(self) -> Duration {
-        self.machine.saturating_sub(self.gateway + self.ours + self.postgres.unwrap_or_default())
+    /// What neither the gateway nor Postgres nor we used of all cores in so long a time, from 0 to 1.
+    pub fn others_share(self, during: Duration) -> f64 {
+        let others = self.machine.saturating_sub(self.gateway + self.ours + self.postgres.unwrap_or_default());
+        others.as_secs_f64() / (during.as_secs_f64() * float(cores()))
     }
+}
+
+/// Cores that this program may use.
+pub fn cores() -> usize {
+    available_parallelism().map_or(1, usize::from)
 }
 
 /// The most memory a process ever held, in bytes.

@@ -12,6 +12,9 @@ pub mod clock;
 /// Leaves a server alone for as long as it asked.
 mod gate;
 
+/// The keys that tokens of Entra ID are signed with.
+mod jwks;
+
 /// Every setting, read from a file and the environment, checked once.
 pub mod config;
 

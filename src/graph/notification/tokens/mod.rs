@@ -1,9 +1,6 @@
 //! The tokens that prove a POST to be Graph's: checked against Entra ID's published keys, each token once.
 
-mod keys;
 mod rules;
-
-use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use jiff::Timestamp;
@@ -12,7 +9,8 @@ use moka::sync::Cache;
 use super::Refusal;
 use crate::clock::Clock;
 use crate::config::Graph;
-use keys::SigningKeys;
+pub use crate::jwks::KeysUnavailable;
+use crate::jwks::SigningKeys;
 use rules::{Lifetime, Rules};
 
 /// Tokens whose verdict is remembered, at most. Genuine ones live a day, and Graph uses few at a time.
@@ -33,14 +31,6 @@ impl TokensGenuine {
     }
 }
 
-/// Entra ID's keys cannot be had, so nothing can be said of the tokens: keep the notifications and try again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("Entra ID's signing keys cannot be fetched: try again in {} s", retry_after.as_secs())]
-pub struct KeysUnavailable {
-    /// Not before.
-    pub retry_after: Duration,
-}
-
 type Verdict = Result<Lifetime, Refusal>;
 
 /// Verifies validation tokens. Share one: it holds the keys and remembers verdicts.
@@ -57,8 +47,10 @@ impl TokenVerifier {
     /// # Errors
     /// `login_url` cannot carry a path.
     pub fn new(config: &Graph, http: reqwest::Client, clock: Clock) -> Result<Self, url::ParseError> {
+        let login = config.login_url.as_str().trim_end_matches('/');
+        let metadata_url = format!("{login}/common/v2.0/.well-known/openid-configuration").parse()?;
         Ok(Self {
-            keys: SigningKeys::new(config, http, clock.clone())?,
+            keys: SigningKeys::new(metadata_url, http, clock.clone()),
             rules: Rules::new(config),
             verdicts: Cache::new(VERDICTS_MAX),
             clock,

@@ -1,4 +1,4 @@
-//! Entra ID's signing keys: fetched when needed, seldom, once however many wait, and kept when fetching fails.
+//! An issuer's signing keys: fetched when needed, seldom, once however many wait, and kept when fetching fails.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -6,15 +6,13 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use jsonwebtoken::DecodingKey;
+use reqwest::Response;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::{Mutex, MutexGuard};
 use url::Url;
 
-use super::KeysUnavailable;
 use crate::clock::Clock;
-use crate::config::Graph;
-use crate::graph::wire;
 
 /// Keys are fetched at most this often, whoever names unknown ones.
 const FETCH_PAUSE: SignedDuration = SignedDuration::from_mins(1);
@@ -23,10 +21,20 @@ const FIRST_FETCH_PAUSE: SignedDuration = SignedDuration::from_secs(5);
 /// Keys of this age are fetched again when next used, so that withdrawn ones are forgotten.
 const OLD: SignedDuration = SignedDuration::from_hours(12);
 
-/// Entra ID's signing keys.
-pub(super) struct SigningKeys {
+/// The longest answer that is read; Entra ID's keys have about 15 kB.
+const BODY_BYTES_MAX: usize = 1024 * 1024;
+
+/// The keys cannot be had, so nothing can be said of a token: try again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("Entra ID's signing keys cannot be fetched: try again in {} s", retry_after.as_secs())]
+pub struct KeysUnavailable {
+    /// Not before.
+    pub retry_after: Duration,
+}
+
+/// An issuer's RSA signing keys, by their ids. Share one: it holds the keys.
+pub(crate) struct SigningKeys {
     http: reqwest::Client,
-    login_url: Url,
     metadata_url: Url,
     clock: Clock,
     kept: RwLock<Arc<Kept>>,
@@ -65,7 +73,7 @@ impl Kept {
         self.fetched_at.is_none_or(|at| now.duration_since(at) >= OLD)
     }
 
-    /// How long to leave Entra ID alone; a clock that was set back counts as time passed.
+    /// How long to leave the issuer alone; a clock that was set back counts as time passed.
     fn pause(&self, now: Timestamp) -> Option<Duration> {
         let pause = if self.by_id.is_empty() { FIRST_FETCH_PAUSE } else { FETCH_PAUSE };
         let since = now.duration_since(self.tried_at?);
@@ -79,14 +87,12 @@ impl Kept {
 }
 
 impl SigningKeys {
-    pub fn new(config: &Graph, http: reqwest::Client, clock: Clock) -> Result<Self, url::ParseError> {
-        let login = config.login_url.as_str().trim_end_matches('/');
-        let metadata_url = format!("{login}/common/v2.0/.well-known/openid-configuration").parse()?;
-        let (kept, turn) = (RwLock::default(), Mutex::default());
-        Ok(Self { http, login_url: config.login_url.clone(), metadata_url, clock, kept, turn })
+    /// Will fetch the keys that the issuer's metadata leads to; fetches nothing yet.
+    pub fn new(metadata_url: Url, http: reqwest::Client, clock: Clock) -> Self {
+        Self { http, metadata_url, clock, kept: RwLock::default(), turn: Mutex::default() }
     }
 
-    /// The key of this id; `None`: Entra ID does not publish it. Fetches when the id is unknown, or the keys are old.
+    /// The key of this id; `None`: the issuer does not publish it. Fetches when the id is unknown, or the keys are old.
     pub async fn find(&self, id: &str) -> Result<Option<Arc<DecodingKey>>, KeysUnavailable> {
         let kept = self.kept();
         match kept.by_id.get(id) {
@@ -133,7 +139,7 @@ impl SigningKeys {
         let next = match fetched {
             Ok(by_id) => Kept { by_id, fetched_at: Some(now), tried_at: Some(now) },
             Err(reason) => {
-                tracing::warn!(%reason, kept = kept.by_id.len(), "Entra ID's signing keys could not be fetched");
+                tracing::warn!(%reason, kept = kept.by_id.len(), "signing keys could not be fetched");
                 Kept { tried_at: Some(now), ..Kept::clone(&kept) }
             }
         };
@@ -142,7 +148,7 @@ impl SigningKeys {
 
     async fn fetch(&self) -> Result<HashMap<String, Arc<DecodingKey>>, String> {
         let metadata: Metadata = self.get(self.metadata_url.clone()).await?;
-        let is_trusted = metadata.jwks_uri.scheme() == "https" || metadata.jwks_uri.origin() == self.login_url.origin();
+        let is_trusted = metadata.jwks_uri.scheme() == "https" || metadata.jwks_uri.origin() == self.metadata_url.origin();
         if !is_trusted {
             return Err("the metadata leads to keys over plain HTTP".to_owned());
         }
@@ -152,12 +158,12 @@ impl SigningKeys {
     }
 
     async fn get<T: DeserializeOwned>(&self, url: Url) -> Result<T, String> {
-        let response = self.http.get(url).send().await.map_err(|error| wire::reason(&error))?;
+        let response = self.http.get(url).send().await.map_err(|error| reason(&error))?;
         let status = response.status();
         if !status.is_success() {
             return Err(format!("status {}", status.as_u16()));
         }
-        serde_json::from_slice(&wire::body(response).await?).map_err(|error| error.to_string())
+        serde_json::from_slice(&body(response).await?).map_err(|error| error.to_string())
     }
 
     fn kept(&self) -> Arc<Kept> {
@@ -175,4 +181,24 @@ impl WireKey {
         let key = DecodingKey::from_rsa_components(&self.n?, &self.e?).ok()?;
         Some((self.kid?, Arc::new(key)))
     }
+}
+
+async fn body(mut response: Response) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| reason(&error))? {
+        if bytes.len() + chunk.len() > BODY_BYTES_MAX {
+            return Err(format!("the answer is longer than {BODY_BYTES_MAX} bytes"));
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
+}
+
+/// The last cause, without the address asked for.
+fn reason(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    if error.is_timeout() { "no answer in time".to_owned() } else { cause.to_string() }
 }

@@ -21,7 +21,7 @@ use crate::config::{Config, Graph};
 use crate::graph::client::Client;
 use crate::graph::notification::{PrivateKeys, TokenVerifier};
 use crate::graph::token::{Delegated, Identity};
-use crate::http::{self, Admin, AdminToken, Webhook};
+use crate::http::{self, Admin, Auth, Webhook};
 use crate::store::{Store, StoreError};
 use crate::tasks::Activators;
 use crate::tasks::appointments::Appointments;
@@ -100,7 +100,7 @@ pub struct App {
     /// Everything that runs by itself, in the order in which a change passes through it.
     pub tasks: Tasks,
     activators: Activators,
-    admin_token: AdminToken,
+    auth: Auth,
     replica: Uuid,
 }
 
@@ -143,8 +143,9 @@ impl App {
         let replica = Uuid::new_v4();
         let parts = Parts { config, store: &store, clock: &clock, metrics: &metrics, activators: &activators, replica };
         let tasks = parts.tasks()?;
-        let admin_token = AdminToken::new(config.admin.bootstrap_token.clone());
-        Ok(Self { store, clock, metrics, tasks, activators, admin_token, replica })
+        let entra = config.admin.oidc.as_ref().map(|settings| graph::http_client().map(|http| (settings, http))).transpose()?;
+        let auth = Auth::new(store.clone(), clock.clone(), config.admin.bootstrap_token.clone(), entra);
+        Ok(Self { store, clock, metrics, tasks, activators, auth, replica })
     }
 
     /// Binds both listeners and starts everything.
@@ -188,7 +189,7 @@ impl App {
             clock: self.clock.clone(),
             metrics: self.metrics.clone(),
             activators: self.activators.clone(),
-            token: self.admin_token.clone(),
+            auth: self.auth.clone(),
         }
     }
 }
@@ -266,7 +267,7 @@ impl Parts<'_> {
             teams_dispatcher: self.teams_dispatcher(graph),
             confirmer: Confirmer(Arc::clone(&reading)),
             sweep: Sweep { reading, period: graph_config.sweep, replica, round: Mutex::new(None) },
-            upkeep: Upkeep { store: store(), clock: clock() },
+            upkeep: Upkeep { store: store(), clock: clock(), audit_kept: self.config.admin.audit_retention },
         })
     }
 
@@ -331,11 +332,10 @@ fn addresses(public_url: &Url) -> Result<Addresses, url::ParseError> {
 
 impl Tasks {
     fn with_periods(self, wake: &Activators) -> Vec<(Box<dyn Task>, Duration, tasks::Activator)> {
-        let quiet = tasks::Activator::default;
         let mut all: Vec<(Box<dyn Task>, Duration, tasks::Activator)> = vec![
-            (Box::new(self.directory), QUEUE_PERIOD, quiet()),
+            (Box::new(self.directory), QUEUE_PERIOD, wake.directory.clone()),
             (Box::new(self.listener), QUEUE_PERIOD, wake.listener.clone()),
-            (Box::new(self.appointments), QUEUE_PERIOD, quiet()),
+            (Box::new(self.appointments), QUEUE_PERIOD, wake.appointments.clone()),
             (Box::new(self.intake), QUEUE_PERIOD, wake.intake.clone()),
             (Box::new(self.lifecycle), QUEUE_PERIOD, wake.lifecycle.clone()),
             (Box::new(self.reconciler), QUEUE_PERIOD, wake.reconciler.clone()),
@@ -343,7 +343,7 @@ impl Tasks {
             (Box::new(self.teams_dispatcher), QUEUE_PERIOD, wake.teams_dispatcher.clone()),
             (Box::new(self.confirmer), CONFIRM_PERIOD, wake.confirmer.clone()),
             (Box::new(self.sweep), QUEUE_PERIOD, wake.sweep.clone()),
-            (Box::new(self.upkeep), UPKEEP_PERIOD, quiet()),
+            (Box::new(self.upkeep), UPKEEP_PERIOD, wake.upkeep.clone()),
         ];
         if let Some(subscriptions) = self.subscriptions {
             all.push((Box::new(subscriptions), SUBSCRIPTIONS_PERIOD, wake.subscriptions.clone()));
@@ -359,6 +359,7 @@ async fn listen(setting: &'static str, address: SocketAddr) -> Result<TcpListene
 async fn serve(listener: TcpListener, router: axum::Router, stop: CancellationToken) {
     // Whoever sends slowly holds a body's worth of memory.
     let router = router.layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, REQUEST_MAX));
+    let router = router.into_make_service_with_connect_info::<SocketAddr>();
     let served = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned());
     if let Err(error) = served.await {
         tracing::error!(error = %chain(&error), "a listener ended");

@@ -1,5 +1,7 @@
 //! What operators see of the gateway from outside: metrics for Prometheus, and log lines.
 
+mod task_record;
+
 use std::time::Duration;
 
 use opentelemetry::KeyValue;
@@ -9,6 +11,8 @@ use prometheus::{Registry, TextEncoder};
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{LogFormat, Telemetry};
+
+pub use task_record::TaskRecord;
 
 const PREFIX: &str = "presence_gateway";
 /// Graph takes an answer after 3 s for slow, after 10 s for lost.

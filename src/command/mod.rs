@@ -13,6 +13,7 @@ pub mod sign_in;
 mod signals;
 #[cfg(feature = "emulator")]
 mod simulate;
+mod token;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -52,6 +53,8 @@ enum Command {
     Migrate,
     /// Enrol a subscriber account: sign it in with a device code.
     SignIn(sign_in::SignIn),
+    /// Make, list and revoke tokens for the admin API.
+    Token(token::Token),
     /// Say why a user shows what they show.
     Explain(explain::Explain),
     /// Print what shows where, why and until when, as Markdown; needs no settings.
@@ -105,6 +108,7 @@ async fn dispatch(line: CommandLine, surroundings: Surroundings) -> Result<ExitC
         Command::Simulate(simulate) => simulate.run(),
         Command::Migrate => migrate::run(&sources).await,
         Command::SignIn(sign_in) => sign_in.run(&sources).await,
+        Command::Token(token) => token.run(&sources).await,
         Command::Explain(explain) => explain.run(&sources).await,
         Command::Mapping => Ok(mapping::run()),
         Command::Decrypt(decrypt) => decrypt.run(),

@@ -1,5 +1,6 @@
 //! Every setting, read from a file and the environment, checked once and turned into the values the rest works with.
 
+mod oidc;
 mod raw;
 mod secrets;
 mod sources;
@@ -8,6 +9,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use secrecy::SecretString;
 use url::Url;
 use uuid::Uuid;
@@ -135,6 +137,21 @@ pub struct Xphone {
 pub struct Admin {
     /// An admin token valid while set.
     pub bootstrap_token: Option<SecretString>,
+    /// Whose people may sign in besides; `None`: nobody's.
+    pub oidc: Option<Oidc>,
+    /// How long the audit log remembers.
+    pub audit_retention: SignedDuration,
+}
+
+/// Entra ID as an issuer of tokens for the admin API.
+#[derive(Clone, Debug)]
+pub struct Oidc {
+    /// What a token must name as its issuer.
+    pub issuer: String,
+    /// What a token must name as its audience.
+    pub audience: String,
+    /// Where the issuer says which keys it signs with.
+    pub metadata_url: Url,
 }
 
 /// `[telemetry]`

@@ -11,8 +11,10 @@ use serde::Deserialize;
 use url::{Host, Url};
 use uuid::Uuid;
 
+use super::oidc::metadata_url;
 use super::{
-    Admin, Cloud, Config, ConfigError, Credential, Database, Directory, Graph, Http, LogFormat, SealingKeys, Telemetry, Xphone,
+    Admin, Cloud, Config, ConfigError, Credential, Database, Directory, Graph, Http, LogFormat, Oidc, SealingKeys, Telemetry,
+    Xphone,
 };
 
 use crate::domain::reconcile::Timing;
@@ -23,6 +25,7 @@ const SECONDS: std::ops::RangeInclusive<u64> = 1..=86_400;
 const CONNECTIONS: std::ops::RangeInclusive<u32> = 4..=1000;
 /// What Graph documents as its own limit.
 const REQUESTS_PER_30_SECONDS: std::ops::RangeInclusive<u32> = 1..=10_000;
+const AUDIT_DAYS: std::ops::RangeInclusive<u64> = 1..=36_500;
 const BOOTSTRAP_TOKEN_CHARACTERS_MIN: usize = 32;
 
 #[derive(Deserialize)]
@@ -34,7 +37,6 @@ pub(super) struct Raw {
     directory: RawDirectory,
     xphone: RawXphone,
     secrets: RawSecrets,
-    #[serde(default)]
     admin: RawAdmin,
     telemetry: RawTelemetry,
 }
@@ -96,10 +98,13 @@ struct RawSecrets {
     previous_keys: SecretString,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawAdmin {
     bootstrap_token: Option<SecretString>,
+    oidc_issuer: Option<String>,
+    oidc_audience: Option<String>,
+    audit_retention_days: u64,
 }
 
 #[derive(Deserialize)]
@@ -183,7 +188,8 @@ pub(super) fn check(raw: Raw) -> Result<Config, ConfigError> {
     let directory = Directory { refresh: Duration::from_secs(raw.directory.refresh_seconds) };
     let xphone = xphone(raw.xphone, &mut complaints);
     let secrets = secrets(&raw.secrets, &mut complaints);
-    let admin = admin(raw.admin, &mut complaints);
+    let entra = graph.as_ref().map(|graph| (graph.cloud, &graph.login_url));
+    let admin = admin(raw.admin, entra, &mut complaints);
     let telemetry = telemetry(&raw.telemetry, &mut complaints);
     match (database, http, graph, xphone, secrets, telemetry) {
         (Some(database), Some(http), Some(graph), Some(xphone), Some(secrets), Some(telemetry)) if complaints.0.is_empty() => {
@@ -324,12 +330,38 @@ fn secrets(raw: &RawSecrets, complaints: &mut Complaints) -> Option<SealingKeys>
     }
 }
 
-fn admin(raw: RawAdmin, complaints: &mut Complaints) -> Admin {
+fn admin(raw: RawAdmin, entra: Option<(Cloud, &Url)>, complaints: &mut Complaints) -> Admin {
     let short = |token: &SecretString| token.expose_secret().chars().count() < BOOTSTRAP_TOKEN_CHARACTERS_MIN;
     if raw.bootstrap_token.as_ref().is_some_and(short) {
         complaints.add("admin.bootstrap_token", "shorter", "at least 32 characters");
     }
-    Admin { bootstrap_token: raw.bootstrap_token }
+    if !AUDIT_DAYS.contains(&raw.audit_retention_days) {
+        complaints.add("admin.audit_retention_days", raw.audit_retention_days, "1 to 36500");
+    }
+    let days = i64::try_from(raw.audit_retention_days).unwrap_or(i64::MAX);
+    let audit_retention = SignedDuration::from_secs(days.saturating_mul(86_400));
+    let oidc = oidc(raw.oidc_issuer, raw.oidc_audience, entra, complaints);
+    Admin { bootstrap_token: raw.bootstrap_token, oidc, audit_retention }
+}
+
+fn oidc(
+    issuer: Option<String>,
+    audience: Option<String>,
+    entra: Option<(Cloud, &Url)>,
+    complaints: &mut Complaints,
+) -> Option<Oidc> {
+    const ISSUER: &str = "set together with admin.oidc_audience, to the issuer that tokens name";
+    const AUDIENCE: &str = "set together with admin.oidc_issuer, to the audience that tokens name";
+    if issuer.is_none() && audience.is_none() {
+        return None;
+    }
+    let issuer = complaints.required("admin.oidc_issuer", issuer, ISSUER);
+    let audience = complaints.required("admin.oidc_audience", audience.filter(|text| !text.is_empty()), AUDIENCE);
+    let (issuer, audience) = (issuer?, audience?);
+    let address = complaints.address("admin.oidc_issuer", &issuer)?;
+    let (cloud, login_url) = entra?;
+    let metadata_url = metadata_url(&address, cloud, login_url)?;
+    Some(Oidc { issuer, audience, metadata_url })
 }
 
 fn telemetry(raw: &RawTelemetry, complaints: &mut Complaints) -> Option<Telemetry> {

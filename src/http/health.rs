@@ -1,26 +1,33 @@
 //! Whether the process lives, whether it can work, and how it does.
 
-use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use jiff::Timestamp;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::Admin;
-use super::problem::Problem;
+use super::problem::{Kind, Problem};
 use crate::domain::directory::Match;
 use crate::domain::slot::SlotName;
 use crate::store::StoreError;
 
-pub(super) fn router() -> Router<Admin> {
-    Router::new().route("/healthz", get(healthz)).route("/readyz", get(readyz)).route("/metrics", get(metrics))
+pub(super) fn router() -> OpenApiRouter<Admin> {
+    OpenApiRouter::new().routes(routes!(healthz)).routes(routes!(readyz)).routes(routes!(metrics))
 }
 
+/// Whether the process lives
+#[utoipa::path(get, path = "/healthz", operation_id = "getHealth", tag = "health",
+    responses((status = 200, description = "It does", body = String, content_type = "text/plain")))]
 async fn healthz() -> &'static str {
     "alive\n"
 }
 
+/// Whether the gateway can work
+#[utoipa::path(get, path = "/readyz", operation_id = "getReadiness", tag = "health",
+    responses((status = 200, description = "It can", body = String, content_type = "text/plain"),
+        (status = 503, description = "It says what is missing", body = String, content_type = "text/plain")))]
 async fn readyz(State(admin): State<Admin>) -> Response {
     match admin.store.pending_migrations().await {
         Ok(pending) if pending.is_empty() => "ready\n".into_response(),
@@ -29,13 +36,16 @@ async fn readyz(State(admin): State<Admin>) -> Response {
     }
 }
 
-/// What is counted as it happens is there already; what has a depth is looked up now.
+/// How the gateway does, for Prometheus
+// What is counted as it happens is there already; what has a depth is looked up now.
+#[utoipa::path(get, path = "/metrics", operation_id = "getMetrics", tag = "health",
+    responses((status = 200, description = "All metrics", body = String, content_type = "text/plain; version=0.0.4")))]
 async fn metrics(State(admin): State<Admin>) -> Result<Response, Problem> {
     if let Err(error) = measure(&admin).await {
         tracing::warn!(%error, "some metrics could not be brought up to date");
     }
     let text = admin.metrics.text();
-    let text = text.map_err(|error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "metrics", error.to_string()))?;
+    let text = text.map_err(|error| Problem::new(Kind::Internal, error.to_string()))?;
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response())
 }
 

@@ -5,13 +5,12 @@ mod health;
 mod problem;
 mod webhook;
 
-pub use admin::AdminToken;
+pub use admin::auth::Auth;
+pub use admin::document as admin_document;
 pub use webhook::Webhook;
 
 use axum::Router;
-use axum::http::StatusCode;
 
-use self::problem::Problem;
 use crate::clock::Clock;
 use crate::store::Store;
 use crate::tasks::Activators;
@@ -29,7 +28,7 @@ pub struct Admin {
     /// Whom a change wakes.
     pub activators: Activators,
     /// Who may come in.
-    pub token: AdminToken,
+    pub auth: Auth,
 }
 
 /// The public listener: Graph's posts, and nothing else.
@@ -39,8 +38,5 @@ pub fn public_router(webhook: Webhook) -> Router {
 
 /// The admin listener: health, metrics, and the admin API for whoever has a token.
 pub fn admin_router(admin: Admin) -> Router {
-    let nowhere = || async { Problem::not_found("nothing is at this address") };
-    let otherwise = || async { Problem::new(StatusCode::METHOD_NOT_ALLOWED, "wrong-method", "this address takes other methods") };
-    let routes = health::router().merge(admin::router(&admin.token));
-    routes.fallback(nowhere).method_not_allowed_fallback(otherwise).with_state(admin)
+    admin::router(admin)
 }

@@ -1,8 +1,11 @@
 //! Postgres, the only place with SQL: what is known, what is shown and the queues between.
 
 pub mod account;
+pub mod api_token;
 pub mod appointment;
+pub mod audit;
 pub mod certificate;
+pub mod choice;
 pub mod decision;
 pub mod directory;
 pub mod embedded;
@@ -18,6 +21,7 @@ pub mod scratch;
 pub mod sealed;
 mod slot;
 pub mod subscription;
+pub mod tree;
 pub mod user;
 pub mod xphone_fact;
 
@@ -66,6 +70,9 @@ pub enum StoreError {
     /// Something stored cannot be opened with any key we have.
     #[error("something sealed in the database opens with none of secrets.key and secrets.previous_keys")]
     Sealed,
+    /// The system gives no random numbers.
+    #[error("the system gives no random numbers")]
+    NoRandomness,
     /// The database holds a word that this version does not know.
     #[error("the database holds {0}, which this version does not know; was it written by a newer one?")]
     Unknown(String),

@@ -2,87 +2,86 @@
 
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
+use sqlx::PgExecutor;
 use uuid::Uuid;
 
-use super::{Store, StoreError, known};
+use super::{Store, StoreError, Tx, commit, known};
 use crate::domain::policy::{Mode, TeamsSync};
 
 impl Store {
-    /// Whether XPhone's tree has a location with this guid.
-    ///
-    /// # Errors
-    /// Postgres cannot be asked.
-    pub async fn has_location(&self, guid: Uuid) -> Result<bool, StoreError> {
-        let there = sqlx::query_scalar!(r#"select exists (select from location where guid = $1) as "there!""#, guid);
-        Ok(there.fetch_one(&self.pool).await?)
-    }
-
-    /// Whether XPhone's tree has a configuration group with this guid.
-    ///
-    /// # Errors
-    /// Postgres cannot be asked.
-    pub async fn has_configuration_group(&self, guid: Uuid) -> Result<bool, StoreError> {
-        let there = sqlx::query_scalar!(r#"select exists (select from configuration_group where guid = $1) as "there!""#, guid);
-        Ok(there.fetch_one(&self.pool).await?)
-    }
-
     /// Teams synchronisation as set there; `None`: nothing is set.
     ///
     /// # Errors
     /// Postgres cannot be asked.
     pub async fn teams_sync(&self, guid: Uuid) -> Result<Option<TeamsSync>, StoreError> {
-        let row = sqlx::query!("select mode, user_may_change, remember_login_data, shadow from teams_sync where guid = $1", guid);
-        let Some(row) = row.fetch_optional(&self.pool).await? else { return Ok(None) };
-        Ok(Some(TeamsSync {
-            mode: known(&row.mode, Mode::from_label)?,
-            user_may_change: row.user_may_change,
-            remember_login_data: row.remember_login_data,
-            shadow: row.shadow,
-        }))
+        read_teams_sync(&self.pool, guid).await
     }
 
-    /// Sets Teams synchronisation for a location or a configuration group and wakes everybody in it. Whoever was not synchronised
-    /// was not read either: what is known of them may be long out of date, so it is forgotten and read at once.
+    /// Sets Teams synchronisation for a location or a configuration group, as [`write_teams_sync`] does.
     ///
     /// # Errors
     /// Postgres could not; nothing has changed.
     pub async fn set_teams_sync(&self, guid: Uuid, sync: TeamsSync, now: Timestamp) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
-        lock_seat(&mut tx, guid).await?;
-        forget_unread(&mut tx, guid).await?;
-        sqlx::query!(
-            "insert into teams_sync (guid, mode, user_may_change, remember_login_data, shadow, changed_at) values ($1, $2, $3, $4, $5, $6)
-             on conflict (guid) do update set mode = excluded.mode, user_may_change = excluded.user_may_change,
-                 remember_login_data = excluded.remember_login_data, shadow = excluded.shadow, changed_at = excluded.changed_at",
-            guid,
-            sync.mode.label(),
-            sync.user_may_change,
-            sync.remember_login_data,
-            sync.shadow,
-            now.to_sqlx(),
-        )
-        .execute(&mut *tx)
-        .await?;
-        wake_seat(&mut tx, guid, now).await?;
-        Ok(tx.commit().await?)
-    }
-
-    /// Unsets Teams synchronisation there, so that it is inherited, and wakes everybody in it.
-    ///
-    /// # Errors
-    /// Postgres could not; nothing has changed.
-    pub async fn unset_teams_sync(&self, guid: Uuid, now: Timestamp) -> Result<(), StoreError> {
-        let mut tx = self.begin().await?;
-        lock_seat(&mut tx, guid).await?;
-        forget_unread(&mut tx, guid).await?;
-        sqlx::query!("delete from teams_sync where guid = $1", guid).execute(&mut *tx).await?;
-        wake_seat(&mut tx, guid, now).await?;
-        Ok(tx.commit().await?)
+        lock_teams_sync(&mut tx, guid).await?;
+        write_teams_sync(&mut tx, guid, Some(sync), now).await?;
+        commit(tx).await
     }
 }
 
+/// What is set there, locked: nobody else changes it before this transaction ends.
+///
+/// # Errors
+/// Postgres could not.
+pub async fn lock_teams_sync(tx: &mut Tx<'_>, guid: Uuid) -> Result<Option<TeamsSync>, StoreError> {
+    lock_seat(tx, guid).await?;
+    // Where nothing is set yet there is no row to lock but the place's own.
+    sqlx::query!("select from location where guid = $1 for no key update", guid).execute(&mut **tx).await?;
+    sqlx::query!("select from configuration_group where guid = $1 for no key update", guid).execute(&mut **tx).await?;
+    read_teams_sync(&mut **tx, guid).await
+}
+
+/// Sets (`None`: unsets) what was locked, and wakes everybody in it. Whoever was not synchronised was not read either: what is
+/// known of them may be long out of date, so it is forgotten and read at once.
+///
+/// # Errors
+/// Postgres could not.
+pub async fn write_teams_sync(tx: &mut Tx<'_>, guid: Uuid, sync: Option<TeamsSync>, now: Timestamp) -> Result<(), StoreError> {
+    forget_unread(tx, guid).await?;
+    match sync {
+        Some(sync) => {
+            sqlx::query!(
+                "insert into teams_sync (guid, mode, user_may_change, remember_login_data, shadow, changed_at) values ($1, $2, $3, $4, $5, $6)
+                 on conflict (guid) do update set mode = excluded.mode, user_may_change = excluded.user_may_change,
+                     remember_login_data = excluded.remember_login_data, shadow = excluded.shadow, changed_at = excluded.changed_at",
+                guid,
+                sync.mode.label(),
+                sync.user_may_change,
+                sync.remember_login_data,
+                sync.shadow,
+                now.to_sqlx(),
+            )
+            .execute(&mut **tx)
+            .await?
+        }
+        None => sqlx::query!("delete from teams_sync where guid = $1", guid).execute(&mut **tx).await?,
+    };
+    wake_seat(tx, guid, now).await
+}
+
+pub(super) async fn read_teams_sync(by: impl PgExecutor<'_>, guid: Uuid) -> Result<Option<TeamsSync>, StoreError> {
+    let row = sqlx::query!("select mode, user_may_change, remember_login_data, shadow from teams_sync where guid = $1", guid);
+    let Some(row) = row.fetch_optional(by).await? else { return Ok(None) };
+    Ok(Some(TeamsSync {
+        mode: known(&row.mode, Mode::from_label)?,
+        user_may_change: row.user_may_change,
+        remember_login_data: row.remember_login_data,
+        shadow: row.shadow,
+    }))
+}
+
 /// Whoever changes several users' rows locks them in the order of their guids.
-async fn lock_seat(tx: &mut super::Tx<'_>, guid: Uuid) -> Result<(), StoreError> {
+async fn lock_seat(tx: &mut Tx<'_>, guid: Uuid) -> Result<(), StoreError> {
     let lock = sqlx::query!(
         "select from user_state s join person p on p.guid = s.user_guid
          where p.location_guid = $1 or p.configuration_group_guid = $1 order by s.user_guid for no key update of s",
@@ -93,7 +92,7 @@ async fn lock_seat(tx: &mut super::Tx<'_>, guid: Uuid) -> Result<(), StoreError>
 }
 
 /// Forgets what was observed of those in this seat for whom nothing is synchronised before the change.
-async fn forget_unread(tx: &mut super::Tx<'_>, guid: Uuid) -> Result<(), StoreError> {
+async fn forget_unread(tx: &mut Tx<'_>, guid: Uuid) -> Result<(), StoreError> {
     sqlx::query!(
         "update user_state s set teams_availability = null, teams_activity = null, teams_source = null, teams_observed_at = null,
              read_availability = null, read_activity = null, read_at = null, native = null, native_since = null
@@ -109,7 +108,7 @@ async fn forget_unread(tx: &mut super::Tx<'_>, guid: Uuid) -> Result<(), StoreEr
     Ok(())
 }
 
-async fn wake_seat(tx: &mut super::Tx<'_>, guid: Uuid, now: Timestamp) -> Result<(), StoreError> {
+async fn wake_seat(tx: &mut Tx<'_>, guid: Uuid, now: Timestamp) -> Result<(), StoreError> {
     sqlx::query!(
         "update user_state s set revisit_at = least(s.revisit_at, '1980-01-01Z'), confirm_at = case when p.teams_id is not null then least(s.confirm_at, $2) end from person p
          where p.guid = s.user_guid and (p.location_guid = $1 or p.configuration_group_guid = $1)",

@@ -15,6 +15,8 @@ pub enum Purpose {
     PrivateKey,
     /// A subscription's client state.
     ClientState,
+    /// The key of the audit log's pseudonyms.
+    PseudonymKey,
 }
 
 impl Purpose {
@@ -23,6 +25,7 @@ impl Purpose {
             Self::RefreshToken => b"refresh token".as_slice(),
             Self::PrivateKey => b"private key",
             Self::ClientState => b"client state",
+            Self::PseudonymKey => b"pseudonym key",
         })
     }
 }

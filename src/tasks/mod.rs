@@ -24,6 +24,7 @@ pub mod driver;
 pub mod intake;
 pub mod lifecycle;
 pub mod listener;
+mod named;
 pub mod opener;
 pub mod reconciler;
 pub mod subscriptions;
@@ -73,6 +74,12 @@ pub struct Activators {
     pub listener: Activator,
     /// People are known whose presence in Teams is not.
     pub sweep: Activator,
+    /// Somebody wants people and the tree read now.
+    pub directory: Activator,
+    /// Somebody wants our appointments compared now.
+    pub appointments: Activator,
+    /// Somebody wants old things forgotten now.
+    pub upkeep: Activator,
 }
 
 /// How a run of a task ended.

@@ -21,6 +21,8 @@ pub struct Upkeep {
     pub store: Store,
     /// Time.
     pub clock: Clock,
+    /// How long the audit log remembers.
+    pub audit_kept: SignedDuration,
 }
 
 impl Task for Upkeep {
@@ -33,6 +35,7 @@ impl Task for Upkeep {
             let now = self.clock.now();
             self.store.forget_refusals(now - REFUSALS_KEPT).await?;
             self.store.forget_certificates(now - CERTIFICATES_KEPT).await?;
+            self.store.forget_audit(now - self.audit_kept).await?;
             Ok(Progress::Idle)
         }
         .boxed()

@@ -30,7 +30,7 @@ const METRICS: [(&str, &[&str]); 17] = [
 ];
 
 impl World {
-    fn admin_request(&self, method: Method, path: &str) -> RequestBuilder {
+    pub fn admin_request(&self, method: Method, path: &str) -> RequestBuilder {
         self.http.request(method, format!("{}/{path}", self.admin))
     }
 
@@ -62,12 +62,12 @@ impl World {
     }
 }
 
-fn teams_sync(mode: &str) -> Value {
+pub fn teams_sync(mode: &str) -> Value {
     json!({"mode": mode, "user_may_change": false, "remember_login_data": true, "shadow": false})
 }
 
 /// What a program can rely on: the media type, the status repeated, a stable kind.
-async fn check_problem(request: RequestBuilder, status: u16, kind: &str) {
+pub async fn check_problem(request: RequestBuilder, status: u16, kind: &str) {
     let answer = request.send().await.unwrap();
     assert_eq!(answer.status().as_u16(), status, "{kind}");
     assert_eq!(answer.headers()["content-type"], "application/problem+json", "{kind}");
@@ -160,9 +160,10 @@ async fn what_is_wrong_with_a_request_is_said_and_nothing_changes() {
     {
         check_problem(put(&place).json(&body), status, "bad-body").await;
     }
-    check_problem(put(&place).header("content-type", "application/json").body("{"), 400, "bad-body").await;
-    check_problem(put(&place).header("content-type", "application/json").body(""), 400, "bad-body").await;
-    check_problem(put(&place).body(teams_sync("none").to_string()), 415, "bad-body").await;
+    check_problem(put(&place).header("content-type", "application/json").body("{"), 400, "bad-json").await;
+    check_problem(put(&place).header("content-type", "application/json").body(""), 400, "bad-json").await;
+    check_problem(put(&place).body(teams_sync("none").to_string()), 415, "wrong-media-type").await;
+    check_problem(put(&place).json(&"x".repeat(70_000)), 413, "too-large").await;
     assert_eq!(world.teams_sync(&place).await, before);
 }
 

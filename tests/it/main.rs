@@ -1,6 +1,13 @@
 //! The integration tests: stories told through the real chain, on real Postgres and real HTTP, with a clock that the test moves.
 
 mod admin;
+mod admin_audit;
+mod admin_bodies;
+mod admin_docs;
+mod admin_entra;
+mod admin_refusals;
+mod admin_tasks;
+mod admin_tokens;
 mod back;
 mod chain;
 mod command;

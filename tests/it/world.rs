@@ -183,6 +183,11 @@ impl World {
 
     /// A world with these people in it, subscribed, at rest.
     pub async fn with_people<const N: usize>(names: [&str; N]) -> (Self, [Person; N]) {
+        // On the heap: a whole world is large.
+        Box::pin(Self::build_with_people(names)).await
+    }
+
+    async fn build_with_people<const N: usize>(names: [&str; N]) -> (Self, [Person; N]) {
         let world = Self::new().await;
         let mut people = Vec::new();
         for name in names {

@@ -1,52 +1,65 @@
-//! The admin API: for whoever holds a token.
+//! The admin API: for whoever has a role, and for people about their own user.
+//!
+//! A handler's first argument says whom it lets in (see `auth/permit.rs`), and its `utoipa::path` says the same to readers; a test
+//! walks the document and holds one against the other.
 
+mod audit;
+pub mod auth;
+mod choice;
+mod docs;
+mod etag;
+mod extract;
+mod me;
+mod openapi;
+mod page;
+mod setting;
+mod tasks;
 mod teams_sync;
+mod tree;
 
 use axum::Router;
-use axum::extract::{Request, State};
-use axum::http::{StatusCode, header};
-use axum::middleware::{Next, from_fn_with_state};
-use axum::response::Response;
-use axum::routing::get;
-use secrecy::{ExposeSecret, SecretString};
-use subtle::ConstantTimeEq;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn;
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
 
-use super::Admin;
-use super::problem::Problem;
+use super::problem::{Kind, Problem};
+use super::{Admin, health};
 
-/// The one token that lets in, as long as it is set.
-#[derive(Clone, Debug)]
-pub struct AdminToken(Option<SecretString>);
+/// No setting is longer.
+const BODY_BYTES_MAX: usize = 64 * 1024;
 
-impl AdminToken {
-    /// `None`: nobody is let in.
-    #[must_use]
-    pub fn new(bootstrap: Option<SecretString>) -> Self {
-        Self(bootstrap)
-    }
-
-    fn lets_in(&self, offered: &str) -> bool {
-        self.0.as_ref().is_some_and(|token| token.expose_secret().as_bytes().ct_eq(offered.as_bytes()).into())
-    }
+fn parts() -> (Router<Admin>, OpenApi) {
+    let parts = [
+        tree::router(),
+        teams_sync::router(),
+        choice::router(),
+        tasks::router(),
+        audit::router(),
+        me::router(),
+        health::router(),
+    ];
+    let all = parts.into_iter().fold(OpenApiRouter::with_openapi(openapi::base()), OpenApiRouter::merge);
+    let (router, document) = all.split_for_parts();
+    (router, openapi::complete(document))
 }
 
-pub(super) fn router(token: &AdminToken) -> Router<Admin> {
-    let teams_sync = |level| {
-        use teams_sync::{delete_setting, get_setting, put_setting};
-        get(get_setting).put(put_setting).delete(delete_setting).layer(axum::Extension(level))
-    };
-    Router::new()
-        .route("/v1/locations/{guid}/teams-sync", teams_sync(teams_sync::Place::Location))
-        .route("/v1/configuration-groups/{guid}/teams-sync", teams_sync(teams_sync::Place::ConfigurationGroup))
-        .route_layer(from_fn_with_state(token.clone(), let_in))
+/// The document of the admin API.
+#[must_use]
+pub fn document() -> OpenApi {
+    parts().1
 }
 
-async fn let_in(State(token): State<AdminToken>, request: Request, next: Next) -> Result<Response, Problem> {
-    let offered = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let offered = offered.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
-    if token.lets_in(offered) {
-        return Ok(next.run(request).await);
-    }
-    let detail = "send `Authorization: Bearer` with the token that admin.bootstrap_token sets";
-    Err(Problem::new(StatusCode::UNAUTHORIZED, "not-signed-in", detail))
+/// Everything that the admin listener answers.
+pub fn router(admin: Admin) -> Router {
+    let nowhere = || async { Problem::not_found("nothing is at this address") };
+    let otherwise = || async { Problem::new(Kind::WrongMethod, "this address takes other methods") };
+    let (router, document) = parts();
+    router
+        .merge(docs::router(document))
+        .fallback(nowhere)
+        .method_not_allowed_fallback(otherwise)
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(from_fn(docs::secure))
+        .with_state(admin)
 }

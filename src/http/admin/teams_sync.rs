@@ -1,118 +1,214 @@
 //! How much of Teams and XPhone is kept in step, per location and configuration group.
 
-use axum::extract::rejection::JsonRejection;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
-use axum::{Extension, Json};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 use uuid::Uuid;
 
-use super::super::Admin;
-use super::super::problem::Problem;
-use crate::domain::policy::{self, Mode};
+use super::auth::{LocalOperator, LocalViewer};
+use super::etag::{Precondition, Tagged};
+use super::extract::{Body, Guid};
+use super::setting::{self, Setting};
+use crate::domain::policy;
+use crate::http::Admin;
+use crate::http::problem::Problem;
+use crate::store::policy::{lock_teams_sync, write_teams_sync};
+use crate::store::tree::PlaceKind::{ConfigurationGroup, Location};
+use crate::store::{Store, StoreError, Tx};
+use crate::tasks::Activators;
 
-/// Whose setting the address names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
-    Location,
-    ConfigurationGroup,
-}
-
-/// The setting, as it travels.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+/// Teams synchronisation, as set for a location or a configuration group.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct TeamsSync {
-    mode: WireMode,
+#[schema(example = json!({"mode": "telephony", "user_may_change": false, "remember_login_data": false, "shadow": true}))]
+pub struct TeamsSync {
+    mode: Mode,
+    /// Whether users choose a mode of their own.
     user_may_change: bool,
+    /// Whether log-in data of users who link themselves is kept.
     remember_login_data: bool,
+    /// Decide, record and explain, but show nothing.
     shadow: bool,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+/// What is kept in step: nothing, calls, or calls and do not disturb.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-enum WireMode {
+pub enum Mode {
+    /// Nothing.
     None,
+    /// Calls.
     Telephony,
+    /// Calls and do not disturb.
     TelephonyAndPresence,
+}
+
+impl From<Mode> for policy::Mode {
+    fn from(wire: Mode) -> Self {
+        match wire {
+            Mode::None => Self::None,
+            Mode::Telephony => Self::Telephony,
+            Mode::TelephonyAndPresence => Self::TelephonyAndPresence,
+        }
+    }
+}
+
+impl From<policy::Mode> for Mode {
+    fn from(mode: policy::Mode) -> Self {
+        match mode {
+            policy::Mode::None => Self::None,
+            policy::Mode::Telephony => Self::Telephony,
+            policy::Mode::TelephonyAndPresence => Self::TelephonyAndPresence,
+        }
+    }
 }
 
 impl From<TeamsSync> for policy::TeamsSync {
     fn from(wire: TeamsSync) -> Self {
-        let mode = match wire.mode {
-            WireMode::None => Mode::None,
-            WireMode::Telephony => Mode::Telephony,
-            WireMode::TelephonyAndPresence => Mode::TelephonyAndPresence,
-        };
-        let TeamsSync { user_may_change, remember_login_data, shadow, .. } = wire;
-        Self { mode, user_may_change, remember_login_data, shadow }
+        let TeamsSync { mode, user_may_change, remember_login_data, shadow } = wire;
+        Self { mode: mode.into(), user_may_change, remember_login_data, shadow }
     }
 }
 
 impl From<policy::TeamsSync> for TeamsSync {
     fn from(sync: policy::TeamsSync) -> Self {
-        let mode = match sync.mode {
-            Mode::None => WireMode::None,
-            Mode::Telephony => WireMode::Telephony,
-            Mode::TelephonyAndPresence => WireMode::TelephonyAndPresence,
-        };
-        let policy::TeamsSync { user_may_change, remember_login_data, shadow, .. } = sync;
-        Self { mode, user_may_change, remember_login_data, shadow }
+        let policy::TeamsSync { mode, user_may_change, remember_login_data, shadow } = sync;
+        Self { mode: mode.into(), user_may_change, remember_login_data, shadow }
     }
 }
 
-pub(super) async fn get_setting(
-    State(admin): State<Admin>,
-    Extension(place): Extension<Place>,
-    Path(guid): Path<String>,
-) -> Result<Json<TeamsSync>, Problem> {
-    let guid = there(&admin, place, &guid).await?;
-    match admin.store.teams_sync(guid).await? {
-        Some(sync) => Ok(Json(sync.into())),
-        None => Err(Problem::not_found("nothing is set here: what holds is inherited, or `none` where nothing was ever set")),
+impl Setting for TeamsSync {
+    const SET: &'static str = "teams-sync set";
+    const UNSET: &'static str = "teams-sync unset";
+
+    async fn read(store: &Store, guid: Uuid) -> Result<Option<Self>, StoreError> {
+        Ok(store.teams_sync(guid).await?.map(Self::from))
+    }
+
+    async fn lock(tx: &mut Tx<'_>, guid: Uuid) -> Result<Option<Self>, StoreError> {
+        Ok(lock_teams_sync(tx, guid).await?.map(Self::from))
+    }
+
+    async fn write(tx: &mut Tx<'_>, guid: Uuid, setting: Option<Self>, now: Timestamp) -> Result<(), StoreError> {
+        write_teams_sync(tx, guid, setting.map(Self::into), now).await
+    }
+
+    /// Whom it concerns is decided about anew, read, and subscribed to or not any more.
+    fn wake(activators: &Activators) {
+        activators.reconciler.wake();
+        activators.confirmer.wake();
+        activators.subscriptions.wake();
     }
 }
 
-pub(super) async fn put_setting(
-    State(admin): State<Admin>,
-    Extension(place): Extension<Place>,
-    Path(guid): Path<String>,
-    body: Result<Json<TeamsSync>, JsonRejection>,
-) -> Result<Json<TeamsSync>, Problem> {
-    let guid = there(&admin, place, &guid).await?;
-    let Json(sync) = body.map_err(|refused| Problem::new(refused.status(), "bad-body", refused.body_text()))?;
-    admin.store.set_teams_sync(guid, sync.into(), admin.clock.now()).await?;
-    wake(&admin);
-    Ok(Json(sync))
+pub fn router() -> OpenApiRouter<Admin> {
+    OpenApiRouter::new().routes(routes!(show_location, put_location, reset_location)).routes(routes!(
+        show_group,
+        put_group,
+        reset_group
+    ))
 }
 
-pub(super) async fn delete_setting(
+type Shown = Result<Tagged<TeamsSync>, Problem>;
+
+/// Teams synchronisation as set for a location
+#[utoipa::path(get, path = "/v1/locations/{guid}/teams-sync", operation_id = "getLocationTeamsSync", tag = "settings",
+    security(("bearer" = ["viewer"])), extensions(("x-scope" = json!("location"))),
+    params(("guid" = Uuid, Path, description = "The location")),
+    responses((status = 200, body = TeamsSync, description = "What is set", headers(("ETag" = String))),
+        (status = 400, description = "bad-guid"), (status = 404, description = "Nothing is set, or there is no such location")))]
+async fn show_location(permit: LocalViewer, State(admin): State<Admin>, Guid(guid): Guid) -> Shown {
+    setting::show(&admin, permit, Location, guid).await
+}
+
+/// Set Teams synchronisation for a location
+#[utoipa::path(put, path = "/v1/locations/{guid}/teams-sync", operation_id = "putLocationTeamsSync", tag = "settings",
+    security(("bearer" = ["operator"])), extensions(("x-scope" = json!("location"))),
+    params(("guid" = Uuid, Path, description = "The location"),
+        ("If-Match" = Option<String>, Header, description = "Only if this is set now"),
+        ("If-None-Match" = Option<String>, Header, description = "`*`: only if nothing is set now")),
+    request_body = TeamsSync,
+    responses((status = 200, body = TeamsSync, description = "It is set", headers(("ETag" = String))),
+        (status = 400, description = "bad-guid, bad-json"), (status = 404, description = "There is no such location"),
+        (status = 412, description = "Something else is set by now"), (status = 413, description = "The body is too long"),
+        (status = 415, description = "The body is not JSON"), (status = 422, description = "The body is not of this form")))]
+async fn put_location(
+    permit: LocalOperator,
     State(admin): State<Admin>,
-    Extension(place): Extension<Place>,
-    Path(guid): Path<String>,
+    Guid(guid): Guid,
+    precondition: Precondition,
+    Body(setting): Body<TeamsSync>,
+) -> Shown {
+    setting::put(&admin, permit, (Location, guid), &precondition, setting).await
+}
+
+/// Take back Teams synchronisation of a location
+///
+/// Nothing is kept in step there, but in groups with settings of their own.
+#[utoipa::path(delete, path = "/v1/locations/{guid}/teams-sync", operation_id = "deleteLocationTeamsSync", tag = "settings",
+    security(("bearer" = ["operator"])), extensions(("x-scope" = json!("location"))),
+    params(("guid" = Uuid, Path, description = "The location"),
+        ("If-Match" = Option<String>, Header, description = "Only if this is set now")),
+    responses((status = 204, description = "Nothing is set any more"), (status = 400, description = "bad-guid"),
+        (status = 404, description = "There is no such location"), (status = 412, description = "Something else is set by now")))]
+async fn reset_location(
+    permit: LocalOperator,
+    State(admin): State<Admin>,
+    Guid(guid): Guid,
+    precondition: Precondition,
 ) -> Result<StatusCode, Problem> {
-    let guid = there(&admin, place, &guid).await?;
-    admin.store.unset_teams_sync(guid, admin.clock.now()).await?;
-    wake(&admin);
-    Ok(StatusCode::NO_CONTENT)
+    setting::reset::<TeamsSync>(&admin, permit, (Location, guid), &precondition).await
 }
 
-/// Whom it concerns is decided about anew, read, and subscribed to or not any more.
-fn wake(admin: &Admin) {
-    admin.activators.reconciler.wake();
-    admin.activators.confirmer.wake();
-    admin.activators.subscriptions.wake();
+/// Teams synchronisation as set for a configuration group
+#[utoipa::path(get, path = "/v1/configuration-groups/{guid}/teams-sync", operation_id = "getConfigurationGroupTeamsSync",
+    tag = "settings", security(("bearer" = ["viewer"])), extensions(("x-scope" = json!("location"))),
+    params(("guid" = Uuid, Path, description = "The configuration group")),
+    responses((status = 200, body = TeamsSync, description = "What is set", headers(("ETag" = String))),
+        (status = 400, description = "bad-guid"), (status = 404, description = "Nothing is set, or there is no such group")))]
+async fn show_group(permit: LocalViewer, State(admin): State<Admin>, Guid(guid): Guid) -> Shown {
+    setting::show(&admin, permit, ConfigurationGroup, guid).await
 }
 
-/// The place's guid, if XPhone has such a place.
-async fn there(admin: &Admin, place: Place, guid: &str) -> Result<Uuid, Problem> {
-    let not_one = |_| Problem::new(StatusCode::BAD_REQUEST, "bad-guid", "the address must name the place by its guid");
-    let guid: Uuid = guid.parse().map_err(not_one)?;
-    let (there, what) = match place {
-        Place::Location => (admin.store.has_location(guid).await?, "location"),
-        Place::ConfigurationGroup => (admin.store.has_configuration_group(guid).await?, "configuration group"),
-    };
-    if there {
-        return Ok(guid);
-    }
-    Err(Problem::not_found(format!("XPhone has no {what} with this guid; a new one is known within directory.refresh_seconds")))
+/// Set Teams synchronisation for a configuration group: *Individual*
+#[utoipa::path(put, path = "/v1/configuration-groups/{guid}/teams-sync", operation_id = "putConfigurationGroupTeamsSync",
+    tag = "settings", security(("bearer" = ["operator"])), extensions(("x-scope" = json!("location"))),
+    params(("guid" = Uuid, Path, description = "The configuration group"),
+        ("If-Match" = Option<String>, Header, description = "Only if this is set now"),
+        ("If-None-Match" = Option<String>, Header, description = "`*`: only if nothing is set now")),
+    request_body = TeamsSync,
+    responses((status = 200, body = TeamsSync, description = "It is set", headers(("ETag" = String))),
+        (status = 400, description = "bad-guid, bad-json"), (status = 404, description = "There is no such group"),
+        (status = 412, description = "Something else is set by now"), (status = 413, description = "The body is too long"),
+        (status = 415, description = "The body is not JSON"), (status = 422, description = "The body is not of this form")))]
+async fn put_group(
+    permit: LocalOperator,
+    State(admin): State<Admin>,
+    Guid(guid): Guid,
+    precondition: Precondition,
+    Body(setting): Body<TeamsSync>,
+) -> Shown {
+    setting::put(&admin, permit, (ConfigurationGroup, guid), &precondition, setting).await
+}
+
+/// Take back Teams synchronisation of a configuration group: *Default*
+///
+/// What holds there is inherited from its location again.
+#[utoipa::path(delete, path = "/v1/configuration-groups/{guid}/teams-sync", operation_id = "deleteConfigurationGroupTeamsSync",
+    tag = "settings", security(("bearer" = ["operator"])), extensions(("x-scope" = json!("location"))),
+    params(("guid" = Uuid, Path, description = "The configuration group"),
+        ("If-Match" = Option<String>, Header, description = "Only if this is set now")),
+    responses((status = 204, description = "It is inherited again"), (status = 400, description = "bad-guid"),
+        (status = 404, description = "There is no such group"), (status = 412, description = "Something else is set by now")))]
+async fn reset_group(
+    permit: LocalOperator,
+    State(admin): State<Admin>,
+    Guid(guid): Guid,
+    precondition: Precondition,
+) -> Result<StatusCode, Problem> {
+    setting::reset::<TeamsSync>(&admin, permit, (ConfigurationGroup, guid), &precondition).await
 }

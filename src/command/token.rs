@@ -1,0 +1,131 @@
+//! Makes, lists and revokes tokens for the admin API.
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand, ValueEnum};
+use secrecy::ExposeSecret;
+use uuid::Uuid;
+
+use super::Failure;
+use crate::clock::Clock;
+use crate::config::Sources;
+use crate::domain::ids::LocationGuid;
+use crate::store::Store;
+use crate::store::api_token::{self, ApiToken};
+use crate::store::tree::PlaceKind;
+
+const NAME_CHARACTERS_MAX: usize = 64;
+
+/// `presence-gateway token`
+#[derive(Debug, Args)]
+pub(super) struct Token {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Make a token and print it, this once.
+    Create(Create),
+    /// List all tokens, without what is secret about them.
+    List,
+    /// Let nobody in with a token any more.
+    Revoke {
+        /// The token's name.
+        name: String,
+    },
+}
+
+#[derive(Debug, Args)]
+struct Create {
+    /// What the audit log will call its holder: letters, digits, `.`, `_` and `-`.
+    #[arg(long, value_parser = name)]
+    name: String,
+    /// What it may do.
+    #[arg(long)]
+    role: Role,
+    /// All that it reaches, by XPhone's guid; else everything.
+    #[arg(long, value_name = "GUID")]
+    location: Option<Uuid>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Role {
+    /// Looks.
+    Viewer,
+    /// Changes settings, runs tasks.
+    Operator,
+    /// Sees who changed what.
+    Admin,
+}
+
+impl From<Role> for api_token::Role {
+    fn from(role: Role) -> Self {
+        match role {
+            Role::Viewer => Self::Viewer,
+            Role::Operator => Self::Operator,
+            Role::Admin => Self::Admin,
+        }
+    }
+}
+
+fn name(text: &str) -> Result<String, String> {
+    let is_fit = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    if !text.is_empty() && text.len() <= NAME_CHARACTERS_MAX && text.chars().all(is_fit) {
+        return Ok(text.to_owned());
+    }
+    Err(format!("it must have 1 to {NAME_CHARACTERS_MAX} letters, digits, `.`, `_` or `-`"))
+}
+
+impl Token {
+    pub(super) async fn run(self, sources: &Sources) -> Result<ExitCode, Failure> {
+        let (_, store) = super::open(sources).await?;
+        store.migrate().await?;
+        match self.action {
+            Action::Create(create) => create.run(&store).await,
+            Action::List => list(&store).await,
+            Action::Revoke { name } => revoke(&store, &name).await,
+        }
+    }
+}
+
+impl Create {
+    async fn run(self, store: &Store) -> Result<ExitCode, Failure> {
+        if let Some(guid) = self.location
+            && store.place(PlaceKind::Location, guid).await?.is_none()
+        {
+            eprintln!("presence-gateway: no location {guid} has been read from XPhone yet: until then the token reaches nothing");
+        }
+        let location = self.location.map(LocationGuid);
+        let made = store.create_api_token(&self.name, self.role.into(), location, Clock::system().now()).await?;
+        let Some(token) = made else {
+            eprintln!("presence-gateway: a token of this name is valid; revoke it first, or take another name");
+            return Ok(ExitCode::FAILURE);
+        };
+        println!("{}", token.expose_secret());
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+async fn list(store: &Store) -> Result<ExitCode, Failure> {
+    for token in store.api_tokens().await? {
+        println!("{}", line(&token));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn line(token: &ApiToken) -> String {
+    let location = token.location.map_or("everywhere".to_owned(), |guid| guid.to_string());
+    let used = token.last_used_at.map_or("never used".to_owned(), |at| format!("last used {at}"));
+    let revoked = token.revoked_at.map_or(String::new(), |at| format!(", revoked {at}"));
+    format!("{:<24} {:<8} {location:<36} made {}, {used}{revoked}", token.name, token.role.label(), token.created_at)
+}
+
+async fn revoke(store: &Store, name: &str) -> Result<ExitCode, Failure> {
+    if store.revoke_api_token(name, Clock::system().now()).await? {
+        eprintln!("presence-gateway: {name} is revoked");
+        return Ok(ExitCode::SUCCESS);
+    }
+    eprintln!("presence-gateway: no valid token has this name");
+    Ok(ExitCode::FAILURE)
+}

@@ -1,0 +1,137 @@
+//! People who sign in with Entra ID: what their tokens must say.
+
+use jiff::{SignedDuration, Timestamp};
+use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use serde::Deserialize;
+use uuid::Uuid;
+
+use crate::clock::Clock;
+use crate::config::Oidc;
+use crate::domain::ids::TeamsUserId;
+use crate::jwks::{KeysUnavailable, SigningKeys};
+use crate::store::api_token::Role;
+
+/// How far clocks may be apart.
+const LEEWAY: SignedDuration = SignedDuration::from_mins(1);
+/// A longer token is not looked at.
+const TOKEN_BYTES_MAX: usize = 16 * 1024;
+
+/// Verifies people's tokens. Share one: it holds the keys.
+pub struct Entra {
+    keys: SigningKeys,
+    issuer: String,
+    audience: String,
+    clock: Clock,
+}
+
+/// Who signed in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Person {
+    /// The object id; for a program without one, its subject.
+    pub id: String,
+    /// The same as a Teams user, if it is an object id.
+    pub teams: Option<TeamsUserId>,
+    /// The highest role, if there is any.
+    pub role: Option<Role>,
+}
+
+/// Why a token lets nobody in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// It is no token of our issuer for us.
+    #[error("it {0}")]
+    NotGenuine(&'static str),
+    /// It was one, or will be.
+    #[error("it is not valid at this time")]
+    NotInTime,
+    /// Nothing can be said.
+    #[error(transparent)]
+    Keys(#[from] KeysUnavailable),
+}
+
+#[derive(Deserialize)]
+struct Claims {
+    iss: String,
+    aud: Audience,
+    exp: i64,
+    #[serde(default)]
+    nbf: Option<i64>,
+    #[serde(default)]
+    oid: Option<String>,
+    #[serde(default)]
+    sub: Option<String>,
+    #[serde(default)]
+    roles: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Audience {
+    One(String),
+    Several(Vec<String>),
+}
+
+impl Entra {
+    pub fn new(settings: &Oidc, http: reqwest::Client, clock: Clock) -> Self {
+        let keys = SigningKeys::new(settings.metadata_url.clone(), http, clock.clone());
+        Self { keys, issuer: settings.issuer.clone(), audience: settings.audience.clone(), clock }
+    }
+
+    pub async fn verify(&self, token: &str) -> Result<Person, Refusal> {
+        if token.len() > TOKEN_BYTES_MAX {
+            return Err(Refusal::NotGenuine("is too long"));
+        }
+        let header = jsonwebtoken::decode_header(token).map_err(|_| Refusal::NotGenuine("cannot be read"))?;
+        let key_id = header.kid.filter(|_| header.alg == Algorithm::RS256).ok_or(Refusal::NotGenuine("names no RS256 key"))?;
+        let key = self.keys.find(&key_id).await?.ok_or(Refusal::NotGenuine("is signed with an unknown key"))?;
+        self.judge(signed(token, &key)?)
+    }
+
+    fn judge(&self, claims: Claims) -> Result<Person, Refusal> {
+        if claims.iss != self.issuer {
+            return Err(Refusal::NotGenuine("is of another issuer"));
+        }
+        let is_for_us = match &claims.aud {
+            Audience::One(audience) => *audience == self.audience,
+            Audience::Several(audiences) => audiences.contains(&self.audience),
+        };
+        if !is_for_us {
+            return Err(Refusal::NotGenuine("is for another audience"));
+        }
+        if !claims.covers(self.clock.now()) {
+            return Err(Refusal::NotInTime);
+        }
+        let id = claims.oid.clone().or(claims.sub).ok_or(Refusal::NotGenuine("names nobody"))?;
+        let teams = claims.oid.and_then(|oid| oid.parse::<Uuid>().ok()).map(TeamsUserId);
+        let role = claims.roles.iter().filter_map(|role| role_named(role)).max();
+        Ok(Person { id, teams, role })
+    }
+}
+
+/// The claims, if this key signed them. Who, for whom and when is judged by us, by our clock.
+fn signed(token: &str, key: &DecodingKey) -> Result<Claims, Refusal> {
+    let mut validation = Validation::new(Algorithm::RS256);
+    validation.required_spec_claims.clear();
+    validation.validate_exp = false;
+    validation.validate_nbf = false;
+    validation.validate_aud = false;
+    let decoded = jsonwebtoken::decode::<Claims>(token, key, &validation);
+    Ok(decoded.map_err(|_| Refusal::NotGenuine("is not signed by its key, or lacks a claim"))?.claims)
+}
+
+impl Claims {
+    fn covers(&self, now: Timestamp) -> bool {
+        let now = now.as_second();
+        let leeway = LEEWAY.as_secs();
+        now < self.exp.saturating_add(leeway) && self.nbf.is_none_or(|not_before| now >= not_before.saturating_sub(leeway))
+    }
+}
+
+fn role_named(role: &str) -> Option<Role> {
+    match role {
+        "Gateway.Viewer" => Some(Role::Viewer),
+        "Gateway.Operator" => Some(Role::Operator),
+        "Gateway.Admin" => Some(Role::Admin),
+        _ => None,
+    }
+}

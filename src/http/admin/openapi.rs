@@ -1,0 +1,123 @@
+//! The document of the admin API: what the handlers say, and what holds for all of them.
+
+use std::fmt::Write;
+
+use serde_json::{Value, json};
+use utoipa::openapi::path::Operation;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{Content, ContentBuilder, OpenApi, Ref, RefOr, Response, ResponseBuilder};
+use utoipa::{OpenApi as _, PartialSchema, ToSchema};
+
+use crate::http::problem::{Kind, Problem, ProblemDetails};
+
+const MEDIA_TYPE: &str = "application/problem+json";
+
+/// May be answered by whatever wants a token.
+const OF_EVERY_OPERATION: [Kind; 6] = [
+    Kind::NotSignedIn,
+    Kind::WrongRole,
+    Kind::TooManyFailures,
+    Kind::Internal,
+    Kind::DatabaseUnavailable,
+    Kind::SignInUnavailable,
+];
+
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    info(title = "Presence gateway: admin API", license(name = "Proprietary")),
+    tags(
+        (name = "tree", description = "XPhone's locations and configuration groups"),
+        (name = "settings", description = "What is set for a location or a configuration group"),
+        (name = "users", description = "What is set for a user"),
+        (name = "tasks", description = "What runs by itself"),
+        (name = "audit", description = "Who changed what"),
+        (name = "me", description = "Who the caller is"),
+        (name = "health", description = "Without a token: whether the process lives, whether it can work, how it does"),
+    )
+)]
+struct Base;
+
+/// The document that all handlers are added to.
+pub fn base() -> OpenApi {
+    Base::openapi()
+}
+
+/// Adds what holds for all of them.
+pub fn complete(mut document: OpenApi) -> OpenApi {
+    document.info.description = Some(description());
+    "1".clone_into(&mut document.info.version);
+    let components = document.components.get_or_insert_default();
+    components.schemas.insert(ProblemDetails::name().into_owned(), ProblemDetails::schema());
+    let bearer = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .description(Some("A token of `presence-gateway token create`, the bootstrap token, or an access token of Entra ID"));
+    components.security_schemes.insert("bearer".to_owned(), RefOr::T(SecurityScheme::Http(bearer.build())));
+    for item in document.paths.paths.values_mut() {
+        let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete];
+        for operation in operations.into_iter().flatten() {
+            describe_problems(operation);
+        }
+    }
+    document
+}
+
+fn description() -> String {
+    let mut text = "Everything under `/v1` wants `Authorization: Bearer`. Each operation names the least role that may call it; each \
+        role may do what those before it may: `viewer`, `operator`, `admin`. A token may be made for one location: it reaches what \
+        belongs to that location, and lists show it nothing else. A person of Entra ID without a role reaches the own user only.\n\n\
+        Lists are told page by page: `next` is sent as `after` until it is null. Settings carry an `ETag`; `If-Match` makes sure \
+        that nothing else is set meanwhile, `If-None-Match: *` that nothing is. What is wrong is told as RFC 9457 problem details; \
+        `type` is one of these, and stable:\n\n| type | status | |\n|---|---|---|\n"
+        .to_owned();
+    for kind in Kind::ALL {
+        // Writing to a text does not fail.
+        _ = writeln!(text, "| `{}` | {} | {} |", kind.uri(), kind.status().as_u16(), kind.title());
+    }
+    text
+}
+
+/// Gives each refusal its media type and an example of each kind that it may be.
+fn describe_problems(operation: &mut Operation) {
+    let wants_token = operation.security.as_ref().is_some_and(|security| !security.is_empty());
+    if !wants_token {
+        return;
+    }
+    let scope = operation.extensions.as_ref().and_then(|extensions| extensions.get("x-scope")).and_then(Value::as_str);
+    let scope = scope.unwrap_or("everything").to_owned();
+    let responses = &mut operation.responses.responses;
+    for kind in OF_EVERY_OPERATION {
+        let status = kind.status().as_u16().to_string();
+        responses.entry(status).or_insert_with(|| RefOr::T(ResponseBuilder::new().description(kind.title()).build()));
+    }
+    for (status, response) in responses {
+        let RefOr::T(response) = response else { continue };
+        if status.starts_with(['4', '5']) {
+            response.content.insert(MEDIA_TYPE.to_owned(), RefOr::T(examples(status, &scope, response)));
+        }
+    }
+}
+
+fn examples(status: &str, scope: &str, response: &Response) -> Content {
+    let kinds = Kind::ALL.into_iter().filter(|kind| kind.status().as_str() == status && may_be(*kind, scope, response));
+    let example = |kind: Kind| {
+        let details = Problem::new(kind, kind.title()).details();
+        let value = json!({"type": details.kind, "title": details.title, "status": details.status, "detail": details.detail});
+        let name = details.kind.rsplit(':').next().unwrap_or_default().to_owned();
+        (name, utoipa::openapi::example::ExampleBuilder::new().value(Some(value)).build())
+    };
+    let schema = Ref::from_schema_name(ProblemDetails::name());
+    ContentBuilder::new().schema(Some(schema)).examples_from_iter(kinds.map(example)).build()
+}
+
+/// Not every operation has every kind of its status.
+fn may_be(kind: Kind, scope: &str, response: &Response) -> bool {
+    let is_named = |name: &str| response.description.contains(name);
+    match kind {
+        Kind::BadGuid => is_named("bad-guid"),
+        Kind::BadQuery => is_named("bad-query"),
+        Kind::BadJson => is_named("bad-json"),
+        Kind::WrongLocation => scope != "anybody",
+        Kind::NotYours | Kind::NoChoice => scope == "user",
+        _ => true,
+    }
+}

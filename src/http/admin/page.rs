@@ -1,0 +1,57 @@
+//! Lists, told page by page.
+
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::http::problem::{Kind, Problem};
+
+const LIMIT_DEFAULT: usize = 100;
+const LIMIT_MAX: usize = 1000;
+
+/// Part of a list.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Page<T> {
+    /// In a stable order.
+    pub items: Vec<T>,
+    /// What to send as `after` for the next page; null: this is the last one.
+    #[schema(required)]
+    pub next: Option<String>,
+}
+
+/// Which page.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct Paging {
+    /// The `next` of the page before.
+    pub after: Option<String>,
+    /// How many, at most.
+    #[param(minimum = 1, maximum = 1000, default = 100)]
+    pub limit: Option<usize>,
+}
+
+impl Paging {
+    /// How many are asked for.
+    pub fn limit(&self) -> Result<usize, Problem> {
+        match self.limit.unwrap_or(LIMIT_DEFAULT) {
+            limit @ 1..=LIMIT_MAX => Ok(limit),
+            _ => Err(Problem::new(Kind::BadQuery, format!("limit must be 1 to {LIMIT_MAX}"))),
+        }
+    }
+
+    /// Where the page before ended.
+    pub fn after<T: std::str::FromStr>(&self) -> Result<Option<T>, Problem> {
+        let strange = |_| Problem::new(Kind::BadQuery, "after must be the `next` of the page before");
+        self.after.as_ref().map(|after| after.parse().map_err(strange)).transpose()
+    }
+}
+
+impl<T> Page<T> {
+    /// A page of what was read; one more was asked for than `limit`, to see whether there is a next.
+    pub fn cut(mut items: Vec<T>, limit: usize, mark: impl Fn(&T) -> String) -> Self {
+        let is_more = items.len() > limit;
+        items.truncate(limit);
+        let next = items.last().filter(|_| is_more).map(mark);
+        Self { items, next }
+    }
+}

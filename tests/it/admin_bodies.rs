@@ -1,0 +1,57 @@
+//! What the admin API's bodies look like, as snapshots.
+
+use insta::assert_snapshot;
+use presence_gateway::store::api_token::Role;
+use reqwest::Method;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::admin::teams_sync;
+use crate::world::{ADMIN_TOKEN, World};
+
+impl World {
+    /// Status, type and body, with the GUIDs that differ from run to run under names.
+    async fn seen(&self, method: Method, path: &str, body: Option<Value>, named: &[(Uuid, &str)]) -> String {
+        let request = self.admin_request(method, path).bearer_auth(ADMIN_TOKEN);
+        let request = if let Some(body) = body { request.json(&body) } else { request };
+        let answer = request.send().await.unwrap();
+        let media_type = answer.headers().get("content-type").map_or("", |value| value.to_str().unwrap()).to_owned();
+        let tag = answer.headers().get("etag").map_or("", |value| value.to_str().unwrap()).to_owned();
+        let status = answer.status().as_u16();
+        let text = answer.text().await.unwrap();
+        let body: Option<Value> = serde_json::from_str(&text).ok();
+        let body = body.map_or(text, |body| serde_json::to_string_pretty(&body).unwrap());
+        let seen = format!("{status} {media_type} {tag}\n{body}");
+        named.iter().fold(seen, |seen, (guid, name)| seen.replace(&guid.to_string(), name))
+    }
+}
+
+#[tokio::test]
+async fn bodies_look_like_this() {
+    let world = World::new().await;
+    let (here, group) = (world.location, Uuid::new_v4());
+    let names = [(here, "<headquarters>"), (group, "<sales>")];
+    let headquarters = json!({"name": "Headquarters", "configurationGroups": [{"guid": group, "name": "Sales"}]});
+    world.xphone_control(Method::PUT, &format!("locations/{here}"), headquarters).await;
+    world.person("anna").await;
+    world.directory().await;
+    let see = async |method, path: &str, body| world.seen(method, path, body, &names).await;
+    let (sync, group_sync) = (format!("v1/locations/{here}/teams-sync"), format!("v1/configuration-groups/{group}/teams-sync"));
+    assert_snapshot!("locations_unset", see(Method::GET, "v1/locations", None).await);
+    assert_snapshot!("teams_sync_unset", see(Method::GET, &sync, None).await);
+    assert_snapshot!("teams_sync_put", see(Method::PUT, &sync, Some(teams_sync("telephony"))).await);
+    assert_snapshot!("teams_sync", see(Method::GET, &sync, None).await);
+    assert_snapshot!("locations", see(Method::GET, "v1/locations?search=head", None).await);
+    assert_snapshot!("groups_inherited", see(Method::GET, "v1/configuration-groups", None).await);
+    see(Method::PUT, &group_sync, Some(teams_sync("none"))).await;
+    assert_snapshot!("groups_individual", see(Method::GET, "v1/configuration-groups", None).await);
+    assert_snapshot!("teams_sync_deleted", see(Method::DELETE, &group_sync, None).await);
+    assert_snapshot!("nothing_found", see(Method::GET, "v1/locations?search=nowhere", None).await);
+    assert_snapshot!("bad_body", see(Method::PUT, &sync, Some(json!({"mode": "all"}))).await);
+    assert_snapshot!("bad_guid", see(Method::GET, "v1/locations/x/teams-sync", None).await);
+    assert_snapshot!("me", see(Method::GET, "v1/me", None).await);
+    assert_snapshot!("task_run", see(Method::POST, "v1/tasks/upkeep/run", None).await);
+    world.token("rollout", Role::Viewer, Some(here)).await;
+    assert_snapshot!("audit", see(Method::GET, "v1/audit", None).await);
+    assert_snapshot!("tasks", see(Method::GET, "v1/tasks?limit=2", None).await);
+}

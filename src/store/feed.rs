@@ -41,16 +41,6 @@ impl Store {
         Ok(at.fetch_optional(&self.pool).await?.map(jiff_sqlx::Timestamp::to_jiff))
     }
 
-    /// Lets it count as long out of date, so that whoever reads it does so at the next look.
-    ///
-    /// # Errors
-    /// Postgres could not.
-    pub async fn expire(&self, feed: Feed) -> Result<(), StoreError> {
-        let long_ago = Timestamp::UNIX_EPOCH.to_sqlx();
-        sqlx::query!("update feed set refreshed_at = $2 where name = $1", feed.label(), long_ago).execute(&self.pool).await?;
-        Ok(())
-    }
-
     /// Notes that it was read whole, by a reading that began at `at`.
     ///
     /// # Errors
@@ -62,7 +52,17 @@ impl Store {
     }
 }
 
-/// The same within a transaction.
+/// Lets it count as long out of date, so that whoever reads it does so at the next look.
+///
+/// # Errors
+/// Postgres could not.
+pub async fn expire(tx: &mut Tx<'_>, feed: Feed) -> Result<(), StoreError> {
+    let long_ago = Timestamp::UNIX_EPOCH.to_sqlx();
+    sqlx::query!("update feed set refreshed_at = $2 where name = $1", feed.label(), long_ago).execute(&mut **tx).await?;
+    Ok(())
+}
+
+/// Notes within a transaction that it was read whole.
 ///
 /// # Errors
 /// Postgres could not.

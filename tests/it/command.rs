@@ -31,22 +31,22 @@ const SETTINGS: [(&str, &str); 9] = [
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The program with an environment of its own; it dies with the test.
-fn gateway(arguments: &[&str], environment: &[(&str, &str)]) -> Command {
+pub fn gateway(arguments: &[&str], environment: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_presence-gateway"));
     command.args(arguments).env_clear().envs(environment.iter().copied()).kill_on_drop(true).stdin(Stdio::null());
     command
 }
 
-async fn run(mut command: Command) -> Output {
+pub async fn run(mut command: Command) -> Output {
     tokio::time::timeout(PATIENCE, command.output()).await.expect("it does not end").unwrap()
 }
 
-fn text(bytes: &[u8]) -> String {
+pub fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
 /// Fails with exit code 1, says all of this on standard error, and nothing that is secret.
-async fn check_failure(command: Command, expected: &[&str], secrets: &[&str]) {
+pub async fn check_failure(command: Command, expected: &[&str], secrets: &[&str]) {
     let output = run(command).await;
     let (told, printed) = (text(&output.stderr), text(&output.stdout));
     assert_eq!(output.status.code(), Some(1), "{told}");
@@ -58,7 +58,7 @@ async fn check_failure(command: Command, expected: &[&str], secrets: &[&str]) {
     }
 }
 
-fn changed<'a>(changes: &[(&'a str, Option<&'a str>)]) -> Vec<(&'a str, &'a str)> {
+pub fn changed<'a>(changes: &[(&'a str, Option<&'a str>)]) -> Vec<(&'a str, &'a str)> {
     let mut settings: Vec<_> =
         SETTINGS.iter().copied().filter(|(key, _)| changes.iter().all(|(other, _)| other != key)).collect();
     settings.extend(changes.iter().filter_map(|(key, value)| Some((*key, (*value)?))));
@@ -76,7 +76,7 @@ async fn the_published_mapping_is_printed_without_any_settings() {
 #[tokio::test]
 async fn a_wrong_setting_is_named_with_what_it_got_and_may_be() {
     type Row<'a> = (&'a [(&'a str, Option<&'a str>)], &'a [&'a str]);
-    let table: [Row<'_>; 17] = [
+    let table: [Row<'_>; 20] = [
         (&[("GATEWAY__GRAPH__TENANT", Some("x"))], &["graph", "`tenant`", "tenant_id"]),
         (&[("GATEWAY__GRPAH__TENANT_ID", Some("x"))], &["`grpah`", "graph"]),
         (&[("GATEWAY__GRAPH__PUSH", Some("perhaps"))], &["graph.push", "perhaps", "boolean"]),
@@ -95,6 +95,12 @@ async fn a_wrong_setting_is_named_with_what_it_got_and_may_be() {
         (&[("GATEWAY__HTTP__PUBLIC_URL", None)], &["http.public_url is not set", "graph.push"]),
         (&[("GATEWAY__SECRETS__KEY", Some("c2hvcnQ="))], &["secrets.key", "32 bytes"]),
         (&[("GATEWAY__ADMIN__BOOTSTRAP_TOKEN", Some("hunter2"))], &["admin.bootstrap_token", "at least 32"]),
+        (&[("GATEWAY__ADMIN__OIDC_AUDIENCE", Some("api://x"))], &["admin.oidc_issuer is not set", "admin.oidc_audience"]),
+        (
+            &[("GATEWAY__ADMIN__OIDC_ISSUER", Some("http://login.example/t")), ("GATEWAY__ADMIN__OIDC_AUDIENCE", Some("x"))],
+            &["admin.oidc_issuer", "https"],
+        ),
+        (&[("GATEWAY__ADMIN__AUDIT_RETENTION_DAYS", Some("0"))], &["admin.audit_retention_days is 0", "1 to 36500"]),
         (&[("GATEWAY__DATABASE__URL", Some("mysql://me:hunter2@db/x"))], &["database.url", "postgres://"]),
         (&[], &["database.url is not set", "GATEWAY__DATABASE__URL"]),
     ];

@@ -11,6 +11,7 @@ mod admin_tokens;
 mod back;
 mod chain;
 mod command;
+mod command_token;
 mod identity;
 mod imports;
 mod listening;

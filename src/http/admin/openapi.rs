@@ -4,8 +4,9 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 use utoipa::openapi::path::Operation;
+use utoipa::openapi::schema::{SchemaType, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{Content, ContentBuilder, OpenApi, Ref, RefOr, Response, ResponseBuilder};
+use utoipa::openapi::{Content, ContentBuilder, OpenApi, Ref, RefOr, Response, ResponseBuilder, Schema};
 use utoipa::{OpenApi as _, PartialSchema, ToSchema};
 
 use crate::http::problem::{Kind, Problem, ProblemDetails};
@@ -24,7 +25,7 @@ const OF_EVERY_OPERATION: [Kind; 6] = [
 
 #[derive(utoipa::OpenApi)]
 #[openapi(
-    info(title = "Presence gateway: admin API", license(name = "Proprietary")),
+    info(title = "Presence gateway: admin API"),
     tags(
         (name = "tree", description = "XPhone's locations and configuration groups"),
         (name = "settings", description = "What is set for a location or a configuration group"),
@@ -45,6 +46,8 @@ pub fn base() -> OpenApi {
 /// Adds what holds for all of them.
 pub fn complete(mut document: OpenApi) -> OpenApi {
     document.info.description = Some(description());
+    // Made up from Cargo.toml otherwise, which names neither.
+    (document.info.license, document.info.contact) = (None, None);
     "1".clone_into(&mut document.info.version);
     let components = document.components.get_or_insert_default();
     components.schemas.insert(ProblemDetails::name().into_owned(), ProblemDetails::schema());
@@ -56,6 +59,7 @@ pub fn complete(mut document: OpenApi) -> OpenApi {
         let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete];
         for operation in operations.into_iter().flatten() {
             describe_problems(operation);
+            leave_out_nulls(operation);
         }
     }
     document
@@ -107,6 +111,18 @@ fn examples(status: &str, scope: &str, response: &Response) -> Content {
     };
     let schema = Ref::from_schema_name(ProblemDetails::name());
     ContentBuilder::new().schema(Some(schema)).examples_from_iter(kinds.map(example)).build()
+}
+
+/// A parameter that is not sent is left out; none is sent as null.
+fn leave_out_nulls(operation: &mut Operation) {
+    for parameter in operation.parameters.iter_mut().flatten() {
+        let RefOr::T(parameter) = parameter else { continue };
+        let Some(RefOr::T(Schema::Object(schema))) = &mut parameter.schema else { continue };
+        if let SchemaType::Array(types) = &schema.schema_type {
+            let one = types.iter().find(|one| **one != Type::Null).cloned();
+            schema.schema_type = one.map_or(SchemaType::AnyValue, SchemaType::Type);
+        }
+    }
 }
 
 /// Not every operation has every kind of its status.

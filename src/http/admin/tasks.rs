@@ -14,8 +14,9 @@ use super::extract::Asked;
 use super::page::{Page, Paging};
 use crate::http::Admin;
 use crate::http::problem::Problem;
+use crate::store;
 use crate::store::audit::{self, Target};
-use crate::store::{self, feed::Feed};
+use crate::store::feed::{self, Feed};
 
 /// Something that runs by itself, as this gateway saw it since it started.
 #[derive(Debug, Serialize, ToSchema)]
@@ -79,7 +80,6 @@ async fn run(operator: Operator, State(admin): State<Admin>, Path(name): Path<St
     let mut tx = admin.store.begin().await?;
     let entry = operator.caller.entry("task run", Target { kind: "task", id: Some(name.to_owned()) });
     audit::record(&mut tx, &entry, admin.clock.now()).await?;
-    store::commit(tx).await?;
     // A task is woken with nothing: that it is wanted now is told by what it reads.
     let feed = match name {
         "directory" => Some(Feed::Directory),
@@ -88,8 +88,9 @@ async fn run(operator: Operator, State(admin): State<Admin>, Path(name): Path<St
         _ => None,
     };
     if let Some(feed) = feed {
-        admin.store.expire(feed).await?;
+        feed::expire(&mut tx, feed).await?;
     }
+    store::commit(tx).await?;
     activator.wake();
     Ok(StatusCode::ACCEPTED)
 }

@@ -24,6 +24,14 @@ fn the_committed_document_is_what_the_code_says() {
 }
 
 #[test]
+fn the_page_about_the_api_lists_every_kind_of_problem() {
+    let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/admin-api.md")).unwrap();
+    let rows = |text: &str| text.lines().filter(|line| line.starts_with("| `urn:")).map(str::to_owned).collect::<Vec<_>>();
+    let listed = rows(&admin_document().info.description.unwrap());
+    assert!(listed.len() > 10 && rows(&page) == listed, "docs/admin-api.md lists others than the document");
+}
+
+#[test]
 fn every_operation_and_every_field_is_described() {
     let document = serde_json::to_value(admin_document()).unwrap();
     for (path, item) in document["paths"].as_object().unwrap() {

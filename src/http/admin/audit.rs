@@ -5,16 +5,16 @@ mod pseudonym;
 use axum::Json;
 use axum::extract::State;
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use self::pseudonym::Pseudonyms;
 use super::auth::Administrator;
 use super::extract::Asked;
-use super::page::{Page, Paging};
+use super::page::{self, Page};
 use crate::http::Admin;
 use crate::http::problem::Problem;
 use crate::store::audit::Recorded;
@@ -64,6 +64,18 @@ pub struct What {
     id: Option<String>,
 }
 
+/// Which page, going back in time.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct Past {
+    /// The `next` of the page before.
+    after: Option<i64>,
+    /// How many, at most.
+    #[param(minimum = 1, maximum = 1000, default = 100)]
+    limit: Option<usize>,
+}
+
 impl From<Recorded> for Change {
     fn from(recorded: Recorded) -> Self {
         Self {
@@ -84,33 +96,29 @@ pub fn router() -> OpenApiRouter<Admin> {
 }
 
 /// Who changed what
-#[utoipa::path(get, path = "/v1/audit", operation_id = "listAudit", tag = "audit", params(Paging),
+#[utoipa::path(get, path = "/v1/audit", operation_id = "listAudit", tag = "audit", params(Past),
     security(("bearer" = ["admin"])),
     responses((status = 200, body = Page<Change>, description = "The latest first"), (status = 400, description = "bad-query")))]
-async fn list(_: Administrator, State(admin): State<Admin>, Asked(paging): Asked<Paging>) -> Result<Json<Page<Change>>, Problem> {
-    Ok(Json(changes(&admin, &paging).await?))
+async fn list(_: Administrator, State(admin): State<Admin>, Asked(past): Asked<Past>) -> Result<Json<Page<Change>>, Problem> {
+    Ok(Json(changes(&admin, &past).await?))
 }
 
 /// What was changed, without saying by which person
 ///
 /// For works councils. Persons and addresses are pseudonyms, the same person always the same one; in what was set before and
 /// after, only words that are known to name nobody are left. Tokens keep their names.
-#[utoipa::path(get, path = "/v1/audit/export", operation_id = "exportAudit", tag = "audit", params(Paging),
+#[utoipa::path(get, path = "/v1/audit/export", operation_id = "exportAudit", tag = "audit", params(Past),
     security(("bearer" = ["admin"])),
     responses((status = 200, body = Page<Change>, description = "The latest first"), (status = 400, description = "bad-query")))]
-async fn export(
-    _: Administrator,
-    State(admin): State<Admin>,
-    Asked(paging): Asked<Paging>,
-) -> Result<Json<Page<Change>>, Problem> {
-    let page = changes(&admin, &paging).await?;
+async fn export(_: Administrator, State(admin): State<Admin>, Asked(past): Asked<Past>) -> Result<Json<Page<Change>>, Problem> {
+    let page = changes(&admin, &past).await?;
     let pseudonyms = Pseudonyms::new(&admin.store.pseudonym_key().await?);
     let items = page.items.into_iter().map(|change| pseudonyms.hide(change)).collect();
     Ok(Json(Page { items, ..page }))
 }
 
-async fn changes(admin: &Admin, paging: &Paging) -> Result<Page<Change>, Problem> {
-    let limit = paging.limit()?;
-    let recorded = admin.store.audit(paging.after()?, limit + 1).await?;
+async fn changes(admin: &Admin, past: &Past) -> Result<Page<Change>, Problem> {
+    let limit = page::limit(past.limit)?;
+    let recorded = admin.store.audit(past.after, limit + 1).await?;
     Ok(Page::cut(recorded.into_iter().map(Change::from).collect(), limit, |change| change.id.clone()))
 }

@@ -30,19 +30,11 @@ pub struct Paging {
     pub limit: Option<usize>,
 }
 
-impl Paging {
-    /// How many are asked for.
-    pub fn limit(&self) -> Result<usize, Problem> {
-        match self.limit.unwrap_or(LIMIT_DEFAULT) {
-            limit @ 1..=LIMIT_MAX => Ok(limit),
-            _ => Err(Problem::new(Kind::BadQuery, format!("limit must be 1 to {LIMIT_MAX}"))),
-        }
-    }
-
-    /// Where the page before ended.
-    pub fn after<T: std::str::FromStr>(&self) -> Result<Option<T>, Problem> {
-        let strange = |_| Problem::new(Kind::BadQuery, "after must be the `next` of the page before");
-        self.after.as_ref().map(|after| after.parse().map_err(strange)).transpose()
+/// How many a query asks for.
+pub fn limit(asked: Option<usize>) -> Result<usize, Problem> {
+    match asked.unwrap_or(LIMIT_DEFAULT) {
+        limit @ 1..=LIMIT_MAX => Ok(limit),
+        _ => Err(Problem::new(Kind::BadQuery, format!("limit must be 1 to {LIMIT_MAX}"))),
     }
 }
 

@@ -11,7 +11,7 @@ use utoipa_axum::routes;
 
 use super::auth::{Operator, Viewer};
 use super::extract::Asked;
-use super::page::{Page, Paging};
+use super::page::{self, Page, Paging};
 use crate::http::Admin;
 use crate::http::problem::Problem;
 use crate::store;
@@ -46,8 +46,8 @@ pub fn router() -> OpenApiRouter<Admin> {
     responses((status = 200, body = Page<Task>, description = "In the order in which a change passes through them"),
         (status = 400, description = "bad-query")))]
 async fn list(_: Viewer, State(admin): State<Admin>, Asked(paging): Asked<Paging>) -> Result<Json<Page<Task>>, Problem> {
-    let limit = paging.limit()?;
-    let after: Option<String> = paging.after()?;
+    let limit = page::limit(paging.limit)?;
+    let after = paging.after;
     let records = admin.metrics.task_records();
     let task = |(name, does): (&str, &'static str)| {
         let record = records.get(name).copied().unwrap_or_default();

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::auth::LocalViewer;
 use super::extract::Asked;
-use super::page::{Page, Paging};
+use super::page::{self, Page};
 use super::teams_sync::TeamsSync;
 use crate::domain::ids::LocationGuid;
 use crate::domain::policy::{self, Level, Mode};
@@ -84,11 +84,12 @@ pub enum SetAt {
 #[into_params(parameter_in = Query)]
 pub struct Wanted {
     /// The `next` of the page before.
-    after: Option<String>,
+    after: Option<Uuid>,
     /// How many, at most.
     #[param(minimum = 1, maximum = 1000, default = 100)]
     limit: Option<usize>,
     /// Part of the name, in any case.
+    #[param(pattern = r"^[^\x00]*$")]
     search: Option<String>,
 }
 
@@ -98,11 +99,12 @@ pub struct Wanted {
 #[into_params(parameter_in = Query)]
 pub struct WantedGroups {
     /// The `next` of the page before.
-    after: Option<String>,
+    after: Option<Uuid>,
     /// How many, at most.
     #[param(minimum = 1, maximum = 1000, default = 100)]
     limit: Option<usize>,
     /// Part of the name, in any case.
+    #[param(pattern = r"^[^\x00]*$")]
     search: Option<String>,
     /// Those of this location.
     location: Option<Uuid>,
@@ -143,7 +145,7 @@ async fn locations(
     State(admin): State<Admin>,
     Asked(wanted): Asked<Wanted>,
 ) -> Result<Json<Page<Location>>, Problem> {
-    let (cut, limit) = cut(&Paging { after: wanted.after, limit: wanted.limit }, wanted.search, permit.part())?;
+    let (cut, limit) = cut(&wanted, permit.part())?;
     let location = |branch: Branch| {
         let teams_sync = Inherited { set: branch.teams_sync.map(TeamsSync::from), ..Inherited::at(None, branch.teams_sync) };
         Location { guid: branch.guid, name: branch.name, teams_sync }
@@ -162,9 +164,9 @@ async fn configuration_groups(
     State(admin): State<Admin>,
     Asked(wanted): Asked<WantedGroups>,
 ) -> Result<Json<Page<ConfigurationGroup>>, Problem> {
-    let paging = Paging { after: wanted.after, limit: wanted.limit };
-    let (mut cut, limit) = cut(&paging, wanted.search, permit.part())?;
-    if let Some(location) = wanted.location {
+    let WantedGroups { after, limit, search, location } = wanted;
+    let (mut cut, limit) = cut(&Wanted { after, limit, search }, permit.part())?;
+    if let Some(location) = location {
         permit.at(LocationGuid(location))?;
         cut.location = Some(location);
     }
@@ -178,12 +180,12 @@ async fn configuration_groups(
     Ok(Json(Page::cut(found, limit, |group| group.guid.to_string())))
 }
 
-fn cut(paging: &Paging, search: Option<String>, part: Option<LocationGuid>) -> Result<(Cut, usize), Problem> {
+fn cut(wanted: &Wanted, part: Option<LocationGuid>) -> Result<(Cut, usize), Problem> {
     // Postgres keeps no such character, and would refuse the statement.
-    if search.as_ref().is_some_and(|search| search.contains('\0')) {
+    if wanted.search.as_ref().is_some_and(|search| search.contains('\0')) {
         return Err(Problem::new(Kind::BadQuery, "search contains a character that no name has"));
     }
-    let limit = paging.limit()?;
+    let limit = page::limit(wanted.limit)?;
     let location = part.map(|location| location.0);
-    Ok((Cut { location, search, after: paging.after()?, limit: limit + 1 }, limit))
+    Ok((Cut { location, search: wanted.search.clone(), after: wanted.after, limit: limit + 1 }, limit))
 }

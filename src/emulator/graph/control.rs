@@ -29,6 +29,7 @@ pub fn routes() -> Router<Arc<Emulator>> {
     Router::new()
         .route("/control/users", get(control_users::list))
         .route("/control/users/{id}", get(control_users::show).put(control_users::put).delete(control_users::remove))
+        .route("/control/users/delta/expire", post(control_users::expire_delta))
         .route("/control/users/{id}/teams", put(control_users::put_teams))
         .route("/control/users/{id}/preferred", put(control_users::put_preferred).delete(control_users::remove_preferred))
         .route("/control/teams", put(control_users::put_teams_of_many))

@@ -47,14 +47,34 @@ pub async fn put(State(emulator): State<Arc<Emulator>>, Path(id): Path<Uuid>, bo
     emulator.look(|world| {
         let change = world.next_change();
         let user = world.users.entry(id).or_insert_with(|| User::new(Map::new(), change));
-        user.properties = properties;
+        let before = std::mem::replace(&mut user.properties, properties);
+        world.chronicle.put(id, &before, &user.properties, change);
         Ok(Json(described(user, now)))
     })
 }
 
+#[derive(Deserialize)]
+struct Removal {
+    #[serde(default)]
+    for_good: bool,
+}
+
 /// `DELETE /control/users/{id}`
-pub async fn remove(State(emulator): State<Arc<Emulator>>, Path(id): Path<Uuid>) -> Result<StatusCode, Refusal> {
-    emulator.look(|world| world.users.remove(&id)).map(|_| StatusCode::NO_CONTENT).ok_or_else(no_user)
+pub async fn remove(State(emulator): State<Arc<Emulator>>, Path(id): Path<Uuid>, body: Bytes) -> Result<StatusCode, Refusal> {
+    // Whoever says nothing may say it with `null`.
+    let Removal { for_good } = parse::<Option<Removal>>(&body)?.unwrap_or(Removal { for_good: false });
+    emulator.look(|world| {
+        world.users.remove(&id).ok_or_else(no_user)?;
+        let change = world.next_change();
+        world.chronicle.remove(id, for_good, change);
+        Ok(StatusCode::NO_CONTENT)
+    })
+}
+
+/// `POST /control/users/delta/expire`: whoever follows the changes must begin anew.
+pub async fn expire_delta(State(emulator): State<Arc<Emulator>>) -> StatusCode {
+    emulator.look(|world| world.chronicle.forget_places());
+    StatusCode::NO_CONTENT
 }
 
 #[derive(Deserialize)]

@@ -17,6 +17,7 @@ pub struct Faults {
     /// How many set and clear actions are taken in 30 seconds of the emulated clock; absent: as many as come.
     pub writes_per_30_seconds: Option<u32>,
     pub batch: BatchFaults,
+    pub delta: DeltaFaults,
     /// PATCH and DELETE of subscriptions answer 404, create answers 409, and lists are empty.
     pub ghost_subscription: bool,
 }
@@ -41,6 +42,20 @@ pub struct BatchFaults {
     pub retry_after_seconds: Option<u64>,
 }
 
+/// How the changes of users are told.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DeltaFaults {
+    /// So many users a page.
+    pub page_users: usize,
+}
+
+impl Default for DeltaFaults {
+    fn default() -> Self {
+        Self { page_users: 100 }
+    }
+}
+
 /// Requests that are refused before anything else looks at them.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -53,6 +68,9 @@ pub struct Deny {
     /// Absent: the answer carries no `Retry-After`.
     #[serde(default)]
     pub retry_after_seconds: Option<u64>,
+    /// So many requests are let through first.
+    #[serde(default)]
+    pub after: u32,
     /// How many requests; absent: all until switched off.
     #[serde(default)]
     pub times: Option<u32>,
@@ -158,6 +176,9 @@ impl Faults {
                 && deny.method.as_deref().is_none_or(|only| only.eq_ignore_ascii_case(method))
         };
         let deny = self.deny.iter_mut().find(meant)?;
+        if take_one(&mut deny.after) {
+            return None;
+        }
         deny.times = deny.times.map(|times| times - 1);
         Some(deny.clone())
     }

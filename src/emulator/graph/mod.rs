@@ -6,7 +6,8 @@
 //! | request | body | does |
 //! |---|---|---|
 //! | `GET /control/users` | | everybody, as below |
-//! | `PUT`, `GET`, `DELETE /control/users/{id}` | `{userPrincipalName, mail?, displayName?, accountEnabled?, ...}` | makes or changes a user; shows what is visible, what reads show, every session and the preferred presence, each with its end (`expiresAt`), and the sequence number; deletes |
+//! | `PUT`, `GET`, `DELETE /control/users/{id}` | `{userPrincipalName, mail?, displayName?, accountEnabled?, ...}` | makes or changes a user; shows what is visible, what reads show, every session and the preferred presence, each with its end (`expiresAt`), and the sequence number; deletes (`{for_good}`: so that the user cannot be restored) |
+//! | `POST /control/users/delta/expire` | | whoever follows the changes of users must begin anew |
 //! | `PUT /control/users/{id}/teams` | `{availability, activity, outOfOfficeMessage?}` | what the user's Teams client says; `Offline`/`Offline`: no session |
 //! | `PUT /control/teams` | `{"{id}": {availability, activity}, ...}` | the same for many at once |
 //! | `PUT`, `DELETE /control/users/{id}/preferred` | `{availability, activity, expirationDuration?}` | picked by hand, put back |
@@ -26,9 +27,9 @@
 //! | `POST /control/subscriptions/{id}/expire-token` | | its access token has run out: changes are kept back until it is renewed |
 //! | `GET /control/requests` | | requests by endpoint and status, grants, key fetches, deliveries; the parts of a batch count as if they came alone, the batch besides |
 //!
-//! Faults: `{"deny": [{endpoint, method?, status, retry_after_seconds?, times?, error_code?}], "notifications": {lose, duplicate,
+//! Faults: `{"deny": [{endpoint, method?, status, retry_after_seconds?, after?, times?, error_code?}], "notifications": {lose, duplicate,
 //! delay, hold, reverse, tamper, times, v1_tokens}, "presence_lag": false, "lag": {reads_seconds, notifications_seconds},
-//! "writes_per_30_seconds": n, "batch": {executed_yet_429, retry_after_seconds}, "ghost_subscription": false}`; what is absent is
+//! "writes_per_30_seconds": n, "delta": {page_users}, "batch": {executed_yet_429, retry_after_seconds}, "ghost_subscription": false}`; what is absent is
 //! off. `deny` knows the endpoint `batch` as a whole and the parts of a batch under their own names.
 //!
 //! | fault | does |
@@ -38,10 +39,13 @@
 //! | `writes_per_30_seconds` | set and clear actions past so many get 429 and `Retry-After` until 30 seconds of the emulated clock after the first; every PUT of faults begins anew |
 //! | `batch.executed_yet_429` | so many parts of batches that succeeded are answered (and counted) as 429 |
 //!
+//! `users/delta` tells everybody first and later what changed, knows `$select` and nothing else, and forgets its places after seven
+//! days of the emulated clock: 410 `syncStateNotFound`.
+//!
 //! `$batch` does its parts and answers them last first. It refuses `dependsOn`, and as Graph does a POST, PATCH or PUT that
 //! has no body or no `Content-Type` of its own: then nothing of the batch is done.
 //!
-//! Not emulated: `dependsOn`, `users/delta`, status messages, slow and drop throttling of notifications.
+//! Not emulated: `dependsOn`, status messages, slow and drop throttling of notifications.
 
 mod assertion;
 mod batch;
@@ -49,6 +53,7 @@ mod budget;
 mod control;
 mod control_users;
 mod delivery;
+mod delta;
 mod device_codes;
 mod encryption;
 mod envelope;
@@ -190,6 +195,7 @@ fn router(emulator: Arc<Emulator>) -> Router {
         .route("/{tenant}/discovery/keys", get(signing::keys));
     let graph = Router::new()
         .route("/v1.0/users", get(users::list))
+        .route("/v1.0/users/delta", get(delta::changes))
         .route("/v1.0/users/{id}", get(users::one))
         .route("/v1.0/users/{id}/presence", get(presence_reads::one))
         .route("/v1.0/communications/presences/{id}", get(presence_reads::one))

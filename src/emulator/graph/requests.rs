@@ -25,6 +25,7 @@ pub enum Endpoint {
     Metadata,
     Keys,
     Users,
+    UsersDelta,
     Presence,
     GetPresencesByUserId,
     SetPresence,
@@ -45,6 +46,7 @@ impl Endpoint {
         let segments: Vec<&str> = path.trim_matches('/').split('/').collect();
         match segments.as_slice() {
             ["control", ..] => None,
+            ["v1.0", "users", "delta"] => Some(Self::UsersDelta),
             ["v1.0", "users"] | ["v1.0", "users", _] => Some(Self::Users),
             ["v1.0", "users", _, "presence"] | ["v1.0", "communications", "presences", _] => Some(Self::Presence),
             ["v1.0", "users", _, "presence", action] => Self::of_action(action),
@@ -78,7 +80,7 @@ impl Endpoint {
         match self {
             Self::Token | Self::Devicecode => Deniable::Token,
             Self::Metadata | Self::Keys => Deniable::Keys,
-            Self::Users => Deniable::Users,
+            Self::Users | Self::UsersDelta => Deniable::Users,
             Self::GetPresencesByUserId => Deniable::GetPresencesByUserId,
             Self::Presence
             | Self::SetPresence
@@ -192,6 +194,8 @@ mod tests {
             ("GET", "/common/discovery/keys", Some(Endpoint::Keys)),
             ("POST", "/v1.0/users/1/presence/setPresence", Some(Endpoint::SetPresence)),
             ("PATCH", "/v1.0/subscriptions/1", Some(Endpoint::RenewSubscription)),
+            ("GET", "/v1.0/users/1", Some(Endpoint::Users)),
+            ("GET", "/v1.0/users/delta", Some(Endpoint::UsersDelta)),
             ("POST", "/v1.0/$batch", Some(Endpoint::Batch)),
             ("GET", "/control/requests", None),
             ("GET", "/v1.0/nothing", None),

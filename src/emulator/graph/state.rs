@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::Options;
 use super::budget::WriteBudget;
 use super::delivery::{Mail, Notice, Parcel};
+use super::delta::Chronicle;
 use super::faults::Faults;
 use super::late::Late;
 use super::presence::{Pair, Sources};
@@ -48,6 +49,7 @@ pub struct World {
     pub mail: Mail,
     pub late: Late,
     pub writes: WriteBudget,
+    pub chronicle: Chronicle,
     last_change: u64,
 }
 
@@ -90,6 +92,7 @@ impl Emulator {
             mail: Mail::default(),
             late: Late::default(),
             writes: WriteBudget::default(),
+            chronicle: Chronicle::default(),
             last_change: 0,
         };
         Self {
@@ -136,6 +139,11 @@ impl World {
     /// A number higher than any before.
     pub fn next_change(&mut self) -> u64 {
         self.last_change += 1;
+        self.last_change
+    }
+
+    /// The highest number there is.
+    pub fn last_change(&self) -> u64 {
         self.last_change
     }
 

@@ -18,7 +18,7 @@ use super::state::{Emulator, User};
 use super::tokens::Caller;
 
 /// What Graph answers where nothing is selected; `accountEnabled` is not in it.
-const DEFAULT_PROPERTIES: [&str; 11] = [
+pub const DEFAULT_PROPERTIES: [&str; 11] = [
     "businessPhones",
     "displayName",
     "givenName",
@@ -87,7 +87,7 @@ pub async fn one(
     })
 }
 
-fn directory_reader(emulator: &Emulator, headers: &HeaderMap) -> Result<(), Refusal> {
+pub fn directory_reader(emulator: &Emulator, headers: &HeaderMap) -> Result<(), Refusal> {
     match emulator.caller(headers)?.who {
         Caller::App => Ok(()),
         Caller::Delegated { .. } => {
@@ -153,6 +153,6 @@ fn next_link(base_url: &str, query: &HashMap<String, String>, last: Uuid) -> Str
     Url::parse_with_params(&base, &options).map_or(base, Into::into)
 }
 
-fn unsupported(message: impl Into<String>) -> Refusal {
+pub fn unsupported(message: impl Into<String>) -> Refusal {
     Refusal::new(StatusCode::BAD_REQUEST, "Request_UnsupportedQuery", message)
 }

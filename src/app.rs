@@ -220,6 +220,7 @@ impl Parts<'_> {
             directory: Directory {
                 store: store(),
                 graph: Arc::clone(&graph),
+                tenant,
                 xphone: Arc::clone(&xphone),
                 period: self.config.directory.refresh,
                 replica,

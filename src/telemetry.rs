@@ -37,6 +37,7 @@ pub struct Metrics {
     outbox_depth: Gauge<i64>,
     outbox_oldest: Gauge<f64>,
     users: Gauge<i64>,
+    directory_held_back: Gauge<i64>,
     subscriptions: Gauge<i64>,
     subscription_expires: Gauge<f64>,
     sweep: Histogram<f64>,
@@ -84,6 +85,7 @@ impl Metrics {
             outbox_depth: gauge(&meter, "outbox_depth", "Pushes waiting"),
             outbox_oldest: gauge_seconds(&meter, "outbox_oldest", "Age of the oldest push waiting"),
             users: gauge(&meter, "users", "People of XPhone by match"),
+            directory_held_back: gauge(&meter, "directory_held_back", "People not dropped until an operator agrees"),
             subscriptions: gauge(&meter, "subscriptions", "Subscriptions by state"),
             subscription_expires: gauge_seconds(&meter, "subscription_expires", "Until the first subscription ends"),
             sweep: seconds(&meter, "sweep", "Time to read everybody's presence once", &SWEEP_BOUNDARIES_SECONDS),
@@ -158,6 +160,11 @@ impl Metrics {
     /// Notes how many people there are of a match.
     pub fn note_users(&self, state: &'static str, count: i64) {
         self.users.record(count, &[KeyValue::new("state", state)]);
+    }
+
+    /// Notes how many people are not dropped until an operator agrees.
+    pub fn note_directory_held_back(&self, count: i64) {
+        self.directory_held_back.record(count, &[]);
     }
 
     /// Notes the subscriptions that live, and how long the first of them still does.

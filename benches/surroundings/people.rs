@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
-use presence_gateway::domain::directory::{Match, Seat};
+use presence_gateway::domain::directory::{Match, Person, PersonProfile, Seat, XphonePerson, difference};
 use presence_gateway::domain::ids::{LocationGuid, PresenceStateGuid, ProfileGuid, TeamsUserId, UserGuid};
 use presence_gateway::domain::mapping::StatusKind;
 use presence_gateway::domain::policy::{Mode, TeamsSync};
@@ -11,8 +11,9 @@ use presence_gateway::domain::reconcile::TEAMS_PROFILE;
 use presence_gateway::domain::subscription::AccountId;
 use presence_gateway::graph::certificate::NotificationCertificate;
 use presence_gateway::store::Store;
-use presence_gateway::store::directory::{Directory, Location, Person, PersonProfile, Status};
+use presence_gateway::store::directory::{Location, Status};
 use presence_gateway::store::feed::Feed;
+use presence_gateway::store::lease::Lease;
 use presence_gateway::store::subscription::StoredSubscription;
 use secrecy::SecretString;
 use uuid::Uuid;
@@ -67,7 +68,7 @@ impl People {
     /// Tells the database of the people, of the policy that lets everything through, of certificate and subscriptions.
     pub async fn settle_in(&self, store: &Store, certificate: &NotificationCertificate, now: Timestamp) -> Result<(), Failure> {
         let location = LocationGuid(Uuid::new_v4());
-        store.replace_directory(&self.directory(location), now).await?;
+        self.tell_of_people(store, location, now).await?;
         let sync =
             TeamsSync { mode: Mode::TelephonyAndPresence, user_may_change: false, remember_login_data: false, shadow: false };
         store.set_teams_sync(location.0, sync, now).await?;
@@ -93,24 +94,30 @@ impl People {
         Ok(())
     }
 
-    fn directory(&self, location: LocationGuid) -> Directory {
+    async fn tell_of_people(&self, store: &Store, location: LocationGuid, now: Timestamp) -> Result<(), Failure> {
         let status = |guid, kind: StatusKind| Status { guid: PresenceStateGuid(guid), kind: kind.label().to_owned() };
         let person = |(teams, xphone): (&Uuid, &Uuid)| Person {
-            guid: UserGuid(*xphone),
-            email: Some(format!("{xphone}@bench.example")),
-            seat: Seat { location: Some(location), group: None },
+            xphone: XphonePerson {
+                guid: UserGuid(*xphone),
+                email: Some(format!("{xphone}@bench.example")),
+                seat: Seat { location: Some(location), group: None },
+                profiles: vec![PersonProfile {
+                    guid: ProfileGuid(*xphone),
+                    name: TEAMS_PROFILE.to_owned(),
+                    status: PresenceStateGuid(self.busy),
+                    active: true,
+                }],
+            },
             matched: Match::Matched(TeamsUserId(*teams)),
-            profiles: vec![PersonProfile {
-                guid: ProfileGuid(*xphone),
-                name: TEAMS_PROFILE.to_owned(),
-                status: PresenceStateGuid(self.busy),
-                active: true,
-            }],
         };
-        Directory {
-            locations: vec![Location { guid: location, name: "Everybody".to_owned(), groups: Vec::new() }],
-            statuses: vec![status(self.available, StatusKind::Available), status(self.busy, StatusKind::Busy)],
-            people: self.teams.iter().zip(&self.xphone).map(person).collect(),
-        }
+        let locations = [Location { guid: location, name: "Everybody".to_owned(), groups: Vec::new() }];
+        let statuses = [status(self.available, StatusKind::Available), status(self.busy, StatusKind::Busy)];
+        let people = difference(&[], self.teams.iter().zip(&self.xphone).map(person).collect());
+        let lease = Lease { name: "directory", holder: Uuid::new_v4() };
+        let is_told = store.hold_lease(lease.name, lease.holder, now, SignedDuration::from_secs(1)).await?
+            && store.replace_tree(&locations, &statuses, lease).await?
+            && store.write_difference(&people, lease, now).await?;
+        store.release_lease(lease).await?;
+        if is_told { Ok(()) } else { Err("somebody else writes people".into()) }
     }
 }

@@ -60,6 +60,7 @@ async fn measure(admin: &Admin) -> Result<(), StoreError> {
     for slot in SlotName::ALL {
         admin.metrics.note_shown(slot.label(), shown.get(&slot).copied().unwrap_or(0));
     }
+    admin.metrics.note_directory_held_back(admin.store.directory_held_back().await?);
     let people = admin.store.people_by_match().await?;
     for state in Match::LABELS {
         let count = people.iter().find(|(known, _)| known == state).map_or(0, |(_, count)| *count);

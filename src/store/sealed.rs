@@ -17,6 +17,8 @@ pub enum Purpose {
     ClientState,
     /// The key of the audit log's pseudonyms.
     PseudonymKey,
+    /// From where Graph tells what changes about people.
+    PeopleLink,
 }
 
 impl Purpose {
@@ -26,6 +28,7 @@ impl Purpose {
             Self::PrivateKey => b"private key",
             Self::ClientState => b"client state",
             Self::PseudonymKey => b"pseudonym key",
+            Self::PeopleLink => b"people link",
         })
     }
 }

@@ -1,39 +1,46 @@
-//! Reads people, profiles and the tree of XPhone and the people of Teams, and finds out who is who.
+//! Follows people, profiles and the tree of XPhone and the people of Teams, finds out who is who, and writes what changed.
+//!
+//! XPhone has no feed of changes, so it is read whole; Graph tells only what changed. Both halves are stored, and everybody is
+//! matched from them; only what differs from what is stored is written.
+
+mod comparison;
+mod following;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use super::driver::Task;
 use super::{Activators, Progress, TaskError};
 use crate::clock::Clock;
-use crate::domain::directory::{TeamsPerson, XphonePerson, match_people, seat};
+use crate::domain::directory::{PersonProfile, XphonePerson, seat};
 use crate::domain::mapping::StatusKind;
-use crate::graph::client::{Client, GraphUser};
+use crate::graph::client::Client;
 use crate::store::Store;
-use crate::store::directory::{Directory as Stored, Location, Person, PersonProfile, Status};
+use crate::store::directory::{Due, Location, Status};
 use crate::store::feed::Feed;
+use crate::store::lease::Lease;
 use crate::xphone::values::{Profile, User};
 use crate::xphone::{self, XPhone};
 
 const LEASE: &str = "directory";
 const LEASE_LIFE: SignedDuration = SignedDuration::from_secs(120);
-/// 999 people a page: a million, and an end to whatever keeps naming next pages.
-const PAGES_MAX: usize = 1002;
 
 /// A status newer than this gateway.
 const UNKNOWN_STATUS: &str = "unknown";
 
-/// Reads both directories.
+/// Follows both directories.
 pub struct Directory {
     /// Our memory.
     pub store: Store,
     /// Knows the people of Teams.
     pub graph: Arc<Client>,
+    /// Whose people they are.
+    pub tenant: Uuid,
     /// Knows the people of XPhone.
     pub xphone: Arc<XPhone>,
     /// How often.
@@ -52,62 +59,95 @@ impl Task for Directory {
     }
 
     fn run(&self) -> BoxFuture<'_, Result<Progress, TaskError>> {
-        self.refresh().boxed()
+        self.look().map(|looked| looked.map(|()| Progress::Idle)).boxed()
     }
 }
 
 impl Directory {
-    async fn refresh(&self) -> Result<Progress, TaskError> {
+    fn lease(&self) -> Lease {
+        Lease { name: LEASE, holder: self.replica }
+    }
+
+    /// Whether the work is still ours, for another while.
+    async fn keep_lease(&self) -> Result<bool, TaskError> {
+        Ok(self.store.keep_lease(self.lease(), self.clock.now(), LEASE_LIFE).await?)
+    }
+
+    async fn look(&self) -> Result<(), TaskError> {
         let now = self.clock.now();
         let last = self.store.refreshed_at(Feed::Directory).await?;
-        if last.is_some_and(|last| now >= last && now < last + self.period)
-            || !self.store.hold_lease(LEASE, self.replica, now, LEASE_LIFE).await?
-        {
-            return Ok(Progress::Idle);
+        let is_time = last.is_none_or(|last| now < last || now >= last + self.period);
+        let matching = self.store.due(Due::Matching).await?;
+        if !is_time && matching.is_none() {
+            return Ok(());
         }
+        if !self.store.hold_lease(LEASE, self.replica, now, LEASE_LIFE).await? {
+            return Ok(());
+        }
+        // What is held back may be about people whom only a reading of XPhone shows to be gone.
+        if is_time || self.store.directory_refusal().await?.is_some() {
+            self.refresh(now, matching).await
+        } else {
+            self.match_anew(now, matching).await
+        }
+    }
+
+    /// Reads what is new on both sides.
+    async fn refresh(&self, now: Timestamp, matching: Option<i64>) -> Result<(), TaskError> {
         if !self.xphone.capabilities().await?.appointments {
             return Err(TaskError::Implausible("XPhone's server says that it cannot set appointments; update it"));
         }
         // Graph first: it is the one that may make us wait, and then XPhone need not be asked.
-        let teams = self.teams_people().await?;
-        let people = self.xphone.users().await?;
-        if (people.is_empty() || teams.is_empty()) && self.store.people_count().await? > 0 {
-            return Err(TaskError::Implausible(
-                "a directory that had people has none any more: nothing was changed; check the rights of our accounts on both systems",
-            ));
+        if !self.follow_teams().await? {
+            return Ok(());
         }
-        let directory =
-            Stored { locations: self.locations().await?, statuses: self.statuses().await?, people: persons(people, &teams) };
-        let changes = self.store.replace_directory(&directory, now).await?;
-        self.store.note_refreshed(Feed::Directory, now).await?;
-        if changes.changed + changes.gone > 0 {
-            let matched = directory.people.iter().filter(|person| person.matched.teams_user().is_some()).count();
-            let people = directory.people.len();
-            tracing::info!(people, matched, changed = changes.changed, gone = changes.gone, "the directory was read");
-            self.activators.reconciler.wake();
-            self.activators.confirmer.wake();
-            self.activators.subscriptions.wake();
-            self.activators.listener.wake();
-            self.activators.sweep.wake();
+        let people = self.xphone.users().await?.into_iter().map(person).collect();
+        let (locations, statuses) = (self.locations().await?, self.statuses().await?);
+        if !self.keep_lease().await? {
+            return Ok(());
         }
-        Ok(Progress::Idle)
+        let before = self.store.people().await?;
+        let Some(difference) = self.compare(&before, people, now).await? else {
+            return self.settle(now, matching).await;
+        };
+        let written = self.store.replace_tree(&locations, &statuses, self.lease()).await?
+            && self.store.write_difference(&difference, self.lease(), now).await?
+            && self.store.wake_everybody_if_due(self.lease(), now).await?;
+        if !written {
+            return Ok(());
+        }
+        self.store.settle_directory_refusal().await?;
+        self.tell(&difference);
+        self.settle(now, matching).await
     }
 
-    async fn teams_people(&self) -> Result<Vec<TeamsPerson>, TaskError> {
-        let mut people = Vec::new();
-        let mut next = None;
-        for _ in 0..PAGES_MAX {
-            let page = self.graph.users_page(next.as_ref()).await?;
-            people.extend(page.users.into_iter().map(teams_person));
-            next = page.next;
-            if next.is_none() {
-                // Pages may overlap while people come and go.
-                people.sort_by_key(|person: &TeamsPerson| person.id);
-                people.dedup_by_key(|person| person.id);
-                return Ok(people);
-            }
+    /// Matches the people that are stored: somebody linked or unlinked people by hand.
+    async fn match_anew(&self, now: Timestamp, matching: Option<i64>) -> Result<(), TaskError> {
+        let is_complete = self.store.teams_position(self.tenant).await?.is_some_and(|position| position.complete);
+        if !is_complete {
+            return Ok(());
         }
-        Err(TaskError::Implausible("Graph names more pages of users than there can be"))
+        let before = self.store.people().await?;
+        let people = before.iter().map(|person| person.xphone.clone()).collect();
+        if let Some(difference) = self.compare(&before, people, now).await? {
+            if !self.store.write_difference(&difference, self.lease(), now).await? {
+                return Ok(());
+            }
+            self.tell(&difference);
+        }
+        self.matched(matching).await
+    }
+
+    async fn settle(&self, now: Timestamp, matching: Option<i64>) -> Result<(), TaskError> {
+        self.store.note_refreshed(Feed::Directory, now).await?;
+        self.matched(matching).await
+    }
+
+    async fn matched(&self, matching: Option<i64>) -> Result<(), TaskError> {
+        if let Some(asked) = matching {
+            self.store.done(Due::Matching, asked).await?;
+        }
+        Ok(())
     }
 
     async fn locations(&self) -> Result<Vec<Location>, xphone::Error> {
@@ -126,23 +166,13 @@ impl Directory {
     }
 }
 
-fn teams_person(user: GraphUser) -> TeamsPerson {
-    let user_principal_name = user.user_principal_name.unwrap_or_default();
-    TeamsPerson { id: user.id, mail: user.mail, user_principal_name, enabled: user.account_enabled }
-}
-
-fn persons(people: Vec<User>, teams: &[TeamsPerson]) -> Vec<Person> {
-    let known: Vec<XphonePerson> =
-        people.iter().map(|user| XphonePerson { guid: user.guid, email: user.email.clone() }).collect();
-    let matches = match_people(&known, teams);
-    let person = |(user, (_, matched)): (User, _)| Person {
+fn person(user: User) -> XphonePerson {
+    XphonePerson {
         guid: user.guid,
         email: user.email,
         seat: seat(&user.distinguished_name),
-        matched,
         profiles: user.profiles.into_iter().map(profile).collect(),
-    };
-    people.into_iter().zip(matches).map(person).collect()
+    }
 }
 
 fn profile(profile: Profile) -> PersonProfile {

@@ -88,7 +88,7 @@ impl Desk {
     /// Asks what carries a token; an empty tenant answers nothing.
     async fn ask(&self, endpoint: &str) -> Result<(), Error> {
         match endpoint {
-            "users" => self.client.users_page(None).await.map(|_| ()),
+            "users" => self.client.users_changes(None).await.map(|_| ()),
             "getPresencesByUserId" => {
                 let answer = self.client.presences_bisecting(&[TeamsUserId(Uuid::new_v4())]).await;
                 answer.stopped_by.map_or(Ok(()), Err)

@@ -112,6 +112,14 @@ impl Error {
         }
     }
 
+    /// Whether Graph does not know any more from where to go on: what a link stood for has expired, or its form has changed.
+    ///
+    /// Documented as 410, and met as 400, `syncStateNotFound` and others.
+    #[must_use]
+    pub fn is_about_a_lost_place(&self) -> bool {
+        matches!(self, Self::Refused { status: 400 | 404 | 410, .. })
+    }
+
     /// Whether only the user that a presence write was about is concerned, so that writes about others may go on.
     ///
     /// A missing permission (403) looks like a user that may not be written: then every user's write says so by itself.

@@ -21,7 +21,7 @@ use budget::Budget;
 pub use error::{Error, Waiting};
 pub use presences::{Bisected, PRESENCES_MAX, PresenceRead};
 pub use subscriptions::{EncryptionCertificate, NewSubscription, Subscription, presences_resource};
-pub use users::{GraphUser, NextLink, UsersPage};
+pub use users::{ChangesPage, Next, NextLink};
 pub use writes::{PresenceWrite, WRITES_MAX};
 
 use super::token::{AccessToken, Identity};

@@ -17,6 +17,7 @@ use uuid::Uuid;
 mod writes;
 
 use super::*;
+use crate::domain::directory::{TeamsChange, Told};
 use crate::domain::ids::TeamsUserId;
 use crate::graph::testing::{Server, noon, serve, settings};
 use crate::graph::wire::{SubscriptionId, http_client};
@@ -163,8 +164,12 @@ async fn a_throttled_kind_of_request_fails_fast_until_its_time_and_others_go_on(
     world.clock.advance(SignedDuration::from_secs(5));
     let error = world.client.presences(&users(1)).await.unwrap_err();
     assert_eq!(sort(&error), "wait 15");
-    world.will_answer(200, None, json!({"value": []}));
-    world.client.users_page(None).await.unwrap();
+    world.will_answer(
+        200,
+        None,
+        json!({"value": [], "@odata.deltaLink": format!("{}v1.0/users/delta?$deltatoken=x", world.server.url)}),
+    );
+    world.client.users_changes(None).await.unwrap();
     world.clock.advance(SignedDuration::from_secs(15));
     world.client.presences(&users(1)).await.unwrap();
     assert_eq!(world.seen(), ["presences 429", "presences gate_closed", "users 200", "presences 200"]);
@@ -200,32 +205,52 @@ async fn a_refused_token_is_replaced_once() {
 }
 
 #[tokio::test]
-async fn users_come_in_pages_that_stay_with_graph() {
+async fn users_are_followed_by_links_that_stay_with_graph() {
     let world = World::new().await;
-    let link = format!("{}v1.0/users?$skiptoken=x", world.server.url);
-    let (first, second) = (Uuid::from_u128(1), Uuid::from_u128(2));
-    let alice = json!({"id": first, "userPrincipalName": "a@x", "mail": "a@x", "accountEnabled": false, "more": {}});
-    world.will_answer(200, None, json!({"@odata.context": "x", "value": [alice], "@odata.nextLink": link}));
-    world.will_answer(200, None, json!({"value": [{"id": second, "mail": null}]}));
-    let page = world.client.users_page(None).await.unwrap();
-    let expected = GraphUser {
-        id: TeamsUserId(first),
-        user_principal_name: Some("a@x".to_owned()),
-        mail: Some("a@x".to_owned()),
-        account_enabled: false,
-    };
-    assert_eq!(page.users, [expected]);
-    let page = world.client.users_page(page.next.as_ref()).await.unwrap();
-    assert!(page.next.is_none() && page.users[0].account_enabled);
+    let link = |token: &str| format!("{}v1.0/users/delta?{token}", world.server.url);
+    let id = |number| TeamsUserId(Uuid::from_u128(number));
+    let told = |text: &str| Told::Now(Some(text.to_owned()));
+    let alice = json!({"id": id(1).0, "userPrincipalName": "a@x", "mail": "", "accountEnabled": false, "more": {}});
+    world.will_answer(200, None, json!({"@odata.context": "x", "value": [alice], "@odata.nextLink": link("$skiptoken=1")}));
+    let gone = json!({"id": id(2).0, "@removed": {"reason": "changed"}});
+    let changed = json!({"id": id(3).0, "mail": null, "accountEnabled": null});
+    world.will_answer(200, None, json!({"value": [gone, changed], "@odata.deltaLink": link("$deltatoken=2")}));
+    let page = world.client.users_changes(None).await.unwrap();
+    let alice = TeamsChange { user_principal_name: told("a@x"), mail: Told::Now(None), enabled: Told::Now(false) };
+    assert_eq!(page.users, [(id(1), Some(alice))]);
+    let Next::Page(next) = page.next else { panic!("{:?}", page.next) };
+    let page = world.client.users_changes(Some(&next)).await.unwrap();
+    let changed = TeamsChange { mail: Told::Now(None), enabled: Told::Now(true), ..TeamsChange::default() };
+    assert_eq!(page.users, [(id(2), None), (id(3), Some(changed))]);
+    let Next::Later(later) = page.next else { panic!("{:?}", page.next) };
+    assert_eq!(later.expose(), link("$deltatoken=2"));
+    assert_eq!(format!("{later:?}"), "NextLink(..)");
     let calls: Vec<String> = world.asked().into_iter().map(|(call, ..)| call).collect();
-    let select = "GET /v1.0/users?$select=id,userPrincipalName,mail,accountEnabled&$top=999";
-    assert_eq!(calls, [select, "GET /v1.0/users?$skiptoken=x"]);
+    let first = "GET /v1.0/users/delta?$select=id,userPrincipalName,mail,accountEnabled";
+    assert_eq!(calls, [first, "GET /v1.0/users/delta?$skiptoken=1"]);
 
     let host = world.server.url.authority();
     for strange in ["https://elsewhere.example/v1.0/users".to_owned(), format!("http://me@{host}/"), "no link".to_owned()] {
-        world.will_answer(200, None, json!({"value": [], "@odata.nextLink": strange}));
-        let error = world.client.users_page(None).await.unwrap_err();
-        assert!(matches!(error, Error::StrangeLink), "{strange}");
+        for kind in ["@odata.nextLink", "@odata.deltaLink"] {
+            world.will_answer(200, None, json!({"value": [], kind: strange}));
+            let error = world.client.users_changes(None).await.unwrap_err();
+            assert!(matches!(error, Error::StrangeLink), "{strange}");
+        }
+    }
+    world.will_answer(200, None, json!({"value": []}));
+    assert!(matches!(world.client.users_changes(None).await.unwrap_err(), Error::Unclear { .. }), "a page must lead on");
+}
+
+#[tokio::test]
+async fn a_place_that_graph_has_lost_is_known_as_such() {
+    let table = [(410, true), (400, true), (404, true), (401, false), (403, false), (409, false), (429, false), (500, false)];
+    for (status, lost) in table {
+        let world = World::new().await;
+        for _ in 0..2 {
+            world.will_answer(status, None, json!({"error": {"code": "syncStateNotFound", "message": "Words"}}));
+        }
+        let error = world.client.users_changes(None).await.unwrap_err();
+        assert_eq!(error.is_about_a_lost_place(), lost, "{status}");
     }
 }
 

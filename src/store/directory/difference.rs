@@ -1,0 +1,271 @@
+//! Writes what differs, a few people at a time: nobody else's rows are locked, and not even theirs for long.
+//!
+//! Every batch is a transaction of its own that leaves the store sound. Whatever a crash leaves undone is found by the next
+//! comparison.
+
+use std::collections::HashSet;
+
+use jiff::Timestamp;
+use jiff_sqlx::ToSqlx;
+use uuid::Uuid;
+
+use super::due::{self, Due};
+use crate::domain::directory::{Altered, Difference, Person};
+use crate::store::lease::{self, Lease};
+use crate::store::{Store, StoreError, Tx};
+
+/// How many people are locked at once.
+const BATCH_PEOPLE: usize = 500;
+
+/// How many people were written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// New.
+    pub inserted: usize,
+    /// Known, and changed.
+    pub altered: usize,
+    /// No longer there.
+    pub gone: usize,
+}
+
+impl Store {
+    /// Writes a difference and wakes whom it concerns; `false`: the lease was lost on the way, and whoever has it does the rest.
+    ///
+    /// # Errors
+    /// Postgres could not; some batches may be written, the next comparison finds the others.
+    pub async fn write_difference(&self, difference: &Difference, lease: Lease, now: Timestamp) -> Result<bool, StoreError> {
+        for gone in difference.gone.chunks(BATCH_PEOPLE) {
+            let gone: Vec<Uuid> = gone.iter().map(|user| user.0).collect();
+            let Some(mut tx) = self.begin_batch(&gone, lease).await? else { return Ok(false) };
+            remove(&mut tx, &gone, now).await?;
+            tx.commit().await?;
+        }
+        // People may have changed addresses with one another: before anybody is given a Teams user, nobody else still has it.
+        let giving_way: Vec<Uuid> = difference.giving_way().into_iter().map(|user| user.0).collect();
+        for users in giving_way.chunks(BATCH_PEOPLE) {
+            let Some(mut tx) = self.begin_batch(users, lease).await? else { return Ok(false) };
+            release(&mut tx, users, now).await?;
+            tx.commit().await?;
+        }
+        let gave_way: HashSet<Uuid> = giving_way.into_iter().collect();
+        for altered in difference.altered.chunks(BATCH_PEOPLE) {
+            let released = altered.iter().filter(|altered| altered.rematch.released().is_some()).map(guid);
+            let released: Vec<Uuid> = released.filter(|user| !gave_way.contains(user)).collect();
+            let people: Vec<&Person> = altered.iter().map(|altered| &altered.person).collect();
+            if !self.write_batch(&people, &released, lease, now).await? {
+                return Ok(false);
+            }
+        }
+        for inserted in difference.inserted.chunks(BATCH_PEOPLE) {
+            if !self.write_batch(&inserted.iter().collect::<Vec<_>>(), &[], lease, now).await? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    async fn write_batch(&self, people: &[&Person], released: &[Uuid], lease: Lease, now: Timestamp) -> Result<bool, StoreError> {
+        let guids: Vec<Uuid> = people.iter().map(|person| person.xphone.guid.0).collect();
+        let Some(mut tx) = self.begin_batch(&guids, lease).await? else { return Ok(false) };
+        release(&mut tx, released, now).await?;
+        write(&mut tx, people, &guids, now).await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+
+    /// Wakes everybody if that is [owed](Due::Waking); `false`: the lease was lost on the way.
+    ///
+    /// # Errors
+    /// Postgres could not; it is still owed.
+    pub async fn wake_everybody_if_due(&self, lease: Lease, now: Timestamp) -> Result<bool, StoreError> {
+        let Some(asked) = self.due(Due::Waking).await? else { return Ok(true) };
+        let everybody = sqlx::query_scalar!("select guid from person order by guid").fetch_all(&self.pool).await?;
+        for people in everybody.chunks(BATCH_PEOPLE) {
+            let Some(mut tx) = self.begin_batch(people, lease).await? else { return Ok(false) };
+            wake(&mut tx, people, now).await?;
+            tx.commit().await?;
+        }
+        due::done(&mut *self.pool.acquire().await?, Due::Waking, asked).await?;
+        Ok(true)
+    }
+
+    /// A transaction in which nobody else changes these users, who are locked in the order of their guids; `None`: the lease is lost.
+    async fn begin_batch(&self, users: &[Uuid], lease: Lease) -> Result<Option<Tx<'static>>, StoreError> {
+        let mut tx = self.begin().await?;
+        if !lease::is_held(&mut tx, lease).await? {
+            return Ok(None);
+        }
+        sqlx::query!("select from user_state where user_guid = any($1) order by user_guid for no key update", users)
+            .execute(&mut *tx)
+            .await?;
+        Ok(Some(tx))
+    }
+}
+
+fn guid(altered: &Altered) -> Uuid {
+    altered.person.xphone.guid.0
+}
+
+impl From<&Difference> for Changes {
+    fn from(difference: &Difference) -> Self {
+        let Difference { inserted, altered, gone } = difference;
+        Self { inserted: inserted.len(), altered: altered.len(), gone: gone.len() }
+    }
+}
+
+async fn remove(tx: &mut Tx<'_>, gone: &[Uuid], now: Timestamp) -> Result<(), StoreError> {
+    clear_departed(tx, gone, now).await?;
+    sqlx::query!("delete from person where guid = any($1)", gone).execute(&mut **tx).await?;
+    Ok(())
+}
+
+/// Whoever leaves XPhone leaves nothing of ours in Teams: letters stay for them. In XPhone the appointment goes with its user.
+async fn clear_departed(tx: &mut Tx<'_>, gone: &[Uuid], now: Timestamp) -> Result<(), StoreError> {
+    sqlx::query!("delete from outbox where user_guid = any($1) and teams_id is null", gone).execute(&mut **tx).await?;
+    sqlx::query!(
+        "insert into outbox (user_guid, slot, shows, teams_id, decided_at, due_at)
+         select user_guid, name, false, teams_id, $2, $2 from slot where user_guid = any($1) and teams_id is not null and state = 'shown'
+         on conflict (user_guid, slot) do update set generation = nextval('outbox_generation'), shows = false, teams_id = excluded.teams_id,
+             decided_at = excluded.decided_at, due_at = excluded.due_at, attempts = 0, problem = null",
+        gone,
+        now.to_sqlx(),
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Parts people from whom they were in Teams, and wakes them.
+async fn release(tx: &mut Tx<'_>, users: &[Uuid], now: Timestamp) -> Result<(), StoreError> {
+    sqlx::query!("update person set teams_id = null, match = 'not_in_teams' where guid = any($1)", users)
+        .execute(&mut **tx)
+        .await?;
+    // What was observed of another Teams user says nothing about this one.
+    sqlx::query!(
+        "update user_state set teams_availability = null, teams_activity = null, teams_sequence = null, teams_source = null,
+             teams_observed_at = null, read_availability = null, read_activity = null, read_at = null, confirm_at = null, native = null,
+             native_since = null, revisit_at = least(revisit_at, $2)
+         where user_guid = any($1)",
+        users,
+        now.to_sqlx(),
+    )
+    .execute(&mut **tx)
+    .await?;
+    // What is shown for it may stay until the new one has been read, but says nothing about the new one's causes.
+    sqlx::query!("delete from slot where user_guid = any($1) and state <> 'shown'", users).execute(&mut **tx).await?;
+    sqlx::query!("update slot set cause = null where user_guid = any($1) and teams_id is null", users).execute(&mut **tx).await?;
+    Ok(())
+}
+
+async fn write(tx: &mut Tx<'_>, people: &[&Person], guids: &[Uuid], now: Timestamp) -> Result<(), StoreError> {
+    let emails: Vec<Option<String>> = people.iter().map(|person| person.xphone.email.clone()).collect();
+    let locations: Vec<Option<Uuid>> = people.iter().map(|person| person.xphone.seat.location.map(|guid| guid.0)).collect();
+    let groups: Vec<Option<Uuid>> = people.iter().map(|person| person.xphone.seat.group.map(|guid| guid.0)).collect();
+    let matches: Vec<String> = people.iter().map(|person| person.matched.label().to_owned()).collect();
+    let teams: Vec<Option<Uuid>> = people.iter().map(|person| person.matched.teams_user().map(|id| id.0)).collect();
+    forget_moved(tx, guids, &locations, &groups).await?;
+    sqlx::query!(
+        "insert into person (guid, email, location_guid, configuration_group_guid, match, teams_id)
+         select * from unnest($1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::text[], $6::uuid[])
+         on conflict (guid) do update set email = excluded.email, location_guid = excluded.location_guid,
+             configuration_group_guid = excluded.configuration_group_guid, match = excluded.match, teams_id = excluded.teams_id",
+        guids,
+        &emails as _,
+        &locations as _,
+        &groups as _,
+        &matches,
+        &teams as _,
+    )
+    .execute(&mut **tx)
+    .await?;
+    replace_profiles(tx, people).await?;
+    sqlx::query!(
+        "insert into user_state (user_guid, revisit_at) select guid, $2 from unnest($1::uuid[]) as n (guid) on conflict (user_guid) do nothing",
+        guids,
+        now.to_sqlx(),
+    )
+    .execute(&mut **tx)
+    .await?;
+    wake(tx, guids, now).await
+}
+
+/// Has these decided for anew, on what Teams says now.
+async fn wake(tx: &mut Tx<'_>, users: &[Uuid], now: Timestamp) -> Result<(), StoreError> {
+    sqlx::query!(
+        "update user_state s set revisit_at = least(s.revisit_at, $2),
+             confirm_at = case when p.teams_id is not null then least(s.confirm_at, $2) end
+         from person p where p.guid = s.user_guid and s.user_guid = any($1)",
+        users,
+        now.to_sqlx(),
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Whoever comes from where nothing is synchronised was not read there: what is known of them may be long out of date.
+async fn forget_moved(
+    tx: &mut Tx<'_>,
+    guids: &[Uuid],
+    locations: &[Option<Uuid>],
+    groups: &[Option<Uuid>],
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "update user_state s set teams_availability = null, teams_activity = null, teams_source = null, teams_observed_at = null,
+             read_availability = null, read_activity = null, read_at = null, native = null, native_since = null
+         from unnest($1::uuid[], $2::uuid[], $3::uuid[]) as n (guid, location_guid, group_guid)
+             join person p on p.guid = n.guid
+             left join teams_sync l on l.guid = p.location_guid
+             left join teams_sync g on g.guid = p.configuration_group_guid
+         where s.user_guid = p.guid
+             and (p.location_guid, p.configuration_group_guid) is distinct from (n.location_guid, n.group_guid)
+             and coalesce(g.mode, l.mode, 'none') = 'none' and not coalesce(g.user_may_change, l.user_may_change, false)",
+        guids,
+        locations as _,
+        groups as _,
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+async fn replace_profiles(tx: &mut Tx<'_>, people: &[&Person]) -> Result<(), StoreError> {
+    let rows = || {
+        people
+            .iter()
+            .flat_map(|person| person.xphone.profiles.iter().zip(0..).map(|(profile, n)| (person.xphone.guid.0, n, profile)))
+    };
+    let users: Vec<Uuid> = rows().map(|(user, ..)| user).collect();
+    let positions: Vec<i32> = rows().map(|(_, position, _)| position).collect();
+    let guids: Vec<Uuid> = rows().map(|(.., profile)| profile.guid.0).collect();
+    let names: Vec<String> = rows().map(|(.., profile)| profile.name.clone()).collect();
+    let statuses: Vec<Uuid> = rows().map(|(.., profile)| profile.status.0).collect();
+    let active: Vec<bool> = rows().map(|(.., profile)| profile.active).collect();
+    sqlx::query!(
+        "delete from profile p where p.user_guid = any($3) and not exists (
+             select from unnest($1::uuid[], $2::int4[]) as n (user_guid, position)
+             where n.user_guid = p.user_guid and n.position = p.position)",
+        &users,
+        &positions,
+        &people.iter().map(|person| person.xphone.guid.0).collect::<Vec<_>>(),
+    )
+    .execute(&mut **tx)
+    .await?;
+    sqlx::query!(
+        "insert into profile (user_guid, position, guid, name, presence_status_guid, active)
+         select * from unnest($1::uuid[], $2::int4[], $3::uuid[], $4::text[], $5::uuid[], $6::bool[])
+         on conflict (user_guid, position) do update set guid = excluded.guid, name = excluded.name,
+             presence_status_guid = excluded.presence_status_guid, active = excluded.active
+         where (profile.guid, profile.name, profile.presence_status_guid, profile.active)
+             <> (excluded.guid, excluded.name, excluded.presence_status_guid, excluded.active)",
+        &users,
+        &positions,
+        &guids,
+        &names,
+        &statuses,
+        &active,
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}

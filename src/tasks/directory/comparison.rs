@@ -1,0 +1,57 @@
+//! Compares both systems' people with those that are stored, and holds back what would drop too many of them.
+
+use jiff::Timestamp;
+
+use super::Directory;
+use crate::domain::directory::{Difference, Person, XphonePerson, difference, match_people, needs_word};
+use crate::store::directory::{Changes, Refusal};
+use crate::tasks::TaskError;
+
+impl Directory {
+    /// What is to be written; `None`: it is held back until an operator agrees.
+    pub(super) async fn compare(
+        &self,
+        before: &[Person],
+        xphone: Vec<XphonePerson>,
+        now: Timestamp,
+    ) -> Result<Option<Difference>, TaskError> {
+        let (teams, links) = (self.store.teams_people().await?, self.store.links().await?);
+        let a_side_is_empty = xphone.is_empty() || teams.is_empty();
+        let matches = match_people(&xphone, &teams, &links);
+        let after = xphone.into_iter().zip(matches).map(|(xphone, matched)| Person { xphone, matched }).collect();
+        let difference = difference(before, after);
+        let refusal = self.store.directory_refusal().await?;
+        let accepted = refusal.as_ref().filter(|refusal| refusal.accepted.is_some()).map(|refusal| refusal.dropped.as_slice());
+        if !needs_word(before, &difference, a_side_is_empty, accepted.unwrap_or_default()) {
+            return Ok(Some(difference));
+        }
+        let dropped = difference.dropped();
+        let (people, gone, unmatched) = (before.len(), difference.gone.len(), dropped.len() - difference.gone.len());
+        tracing::error!(
+            people,
+            gone,
+            unmatched,
+            "too many people would be dropped at once, so nothing was changed: look at the rights of our accounts on both systems; \
+             if it is right so: presence-gateway directory accept"
+        );
+        let since = refusal.map_or(now, |refusal| refusal.since);
+        let refusal = Refusal { since, seen_at: now, people, gone, unmatched, dropped, accepted: None };
+        self.store.refuse_directory(&refusal).await?;
+        Ok(None)
+    }
+
+    /// Says what was written, and wakes whoever is concerned.
+    pub(super) fn tell(&self, difference: &Difference) {
+        if difference.is_empty() {
+            return;
+        }
+        let Changes { inserted, altered, gone } = Changes::from(difference);
+        tracing::info!(inserted, altered, gone, "people changed");
+        self.activators.reconciler.wake();
+        self.activators.confirmer.wake();
+        self.activators.teams_dispatcher.wake();
+        self.activators.subscriptions.wake();
+        self.activators.listener.wake();
+        self.activators.sweep.wake();
+    }
+}

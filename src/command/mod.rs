@@ -3,6 +3,7 @@
 mod decrypt;
 #[cfg(feature = "emulator")]
 mod demo;
+mod directory;
 #[cfg(feature = "emulator")]
 mod emulate;
 mod explain;
@@ -59,6 +60,8 @@ enum Command {
     Explain(explain::Explain),
     /// Print what shows where, why and until when, as Markdown; needs no settings.
     Mapping,
+    /// See and release what is held back because it would drop many people at once.
+    Directory(directory::Directory),
     /// Open an encrypted change notification and print what it says.
     Decrypt(decrypt::Decrypt),
 }
@@ -111,6 +114,7 @@ async fn dispatch(line: CommandLine, surroundings: Surroundings) -> Result<ExitC
         Command::Token(token) => token.run(&sources).await,
         Command::Explain(explain) => explain.run(&sources).await,
         Command::Mapping => Ok(mapping::run()),
+        Command::Directory(directory) => directory.run(&sources).await,
         Command::Decrypt(decrypt) => decrypt.run(),
     }
 }

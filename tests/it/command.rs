@@ -213,6 +213,28 @@ fn free_address() -> String {
 }
 
 #[tokio::test]
+async fn what_is_held_back_is_shown_and_released() {
+    let database = scratch_database(true).await;
+    let url = database.url();
+    let settings = changed(&[("GATEWAY__DATABASE__URL", Some(url.expose_secret()))]);
+    let status = || async { text(&run(gateway(&["directory", "status"], &settings)).await.stdout) };
+    assert_eq!(status().await, "nothing is held back\n");
+    check_failure(gateway(&["directory", "accept", "--people", "2"], &settings), &["nothing is held back"], &[]).await;
+    let pool = sqlx::PgPool::connect(url.expose_secret()).await.unwrap();
+    let held = "insert into directory_refusal (since, seen_at, people, gone, unmatched, dropped)
+        values ('2026-11-02T09:00Z', '2026-11-02T09:05Z', 9, 1, 1, array[gen_random_uuid(), gen_random_uuid()])";
+    sqlx::raw_sql(held).execute(&pool).await.unwrap();
+    let told = status().await;
+    for words in ["2 of 9 people", "1 are no longer in XPhone", "accept --people 2", " gone\n", " unmatched\n"] {
+        assert!(told.contains(words), "{words:?} is missing in: {told}");
+    }
+    check_failure(gateway(&["directory", "accept", "--people", "3"], &settings), &["2 people are held back, not 3"], &[]).await;
+    let accepted = run(gateway(&["directory", "accept", "--people", "2", "--by", "Otto"], &settings)).await;
+    assert!(accepted.status.success(), "{}", text(&accepted.stderr));
+    assert!(status().await.contains("by Otto"));
+}
+
+#[tokio::test]
 async fn migrations_are_named_applied_once_and_then_it_serves_against_the_emulators() {
     let database = scratch_database(false).await;
     let url = database.url();

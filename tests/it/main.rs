@@ -12,6 +12,7 @@ mod back;
 mod chain;
 mod command;
 mod command_token;
+mod directory;
 mod identity;
 mod imports;
 mod listening;

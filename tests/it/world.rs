@@ -18,6 +18,7 @@ use presence_gateway::config::{Config, Sources};
 use presence_gateway::emulator::clock::EmulatedClock;
 use presence_gateway::emulator::{graph, xphone};
 use presence_gateway::store::Store;
+use presence_gateway::store::directory::Accepted;
 use presence_gateway::store::embedded::Durability;
 use presence_gateway::store::scratch::{ScratchDatabase, ScratchServer};
 use presence_gateway::tasks::driver::Task;
@@ -279,6 +280,24 @@ impl World {
 
     pub async fn directory(&self) {
         self.app.tasks.directory.run().await.unwrap();
+    }
+
+    /// Until the directories have been read again and everything has followed from it.
+    pub async fn next_directory(&self) {
+        for _ in 0..6 {
+            self.minute().await;
+        }
+    }
+
+    /// How many people are not dropped until somebody agrees.
+    pub async fn held_back(&self) -> usize {
+        self.count("directory_held_back").await.try_into().unwrap()
+    }
+
+    /// An operator agrees that so many people are dropped.
+    pub async fn accept_directory(&self, people: usize) {
+        let accepted = self.app.store.accept_directory(people, "the operator", self.clock.now()).await.unwrap();
+        assert_eq!(accepted, Accepted::Done);
     }
 
     pub async fn tend_subscriptions(&self) -> Progress {

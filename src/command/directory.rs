@@ -1,0 +1,78 @@
+//! Says whether a change of people is held back, and takes an operator's word for it.
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use jiff::Timestamp;
+
+use super::Failure;
+use crate::clock::Clock;
+use crate::config::Sources;
+use crate::store::Store;
+use crate::store::directory::{Accepted, Refusal};
+
+/// `presence-gateway directory`
+#[derive(Debug, Args)]
+pub(super) struct Directory {
+    #[command(subcommand)]
+    act: Act,
+}
+
+#[derive(Debug, Subcommand)]
+enum Act {
+    /// Say whether so many people would be dropped at once that it is held back, and who they are.
+    Status,
+    /// Agree that the people who are held back may be dropped: what is shown for them is taken back.
+    Accept {
+        /// How many people `status` names; if it is about others by now, nothing happens.
+        #[arg(long)]
+        people: usize,
+        /// Who agrees, for the records.
+        #[arg(long, default_value = "command line")]
+        by: String,
+    },
+}
+
+impl Directory {
+    pub(super) async fn run(self, sources: &Sources) -> Result<ExitCode, Failure> {
+        let (_, store) = super::open(sources).await?;
+        match self.act {
+            Act::Status => status(&store).await,
+            Act::Accept { people, by } => accept(&store, people, &by, Clock::system().now()).await,
+        }
+    }
+}
+
+async fn status(store: &Store) -> Result<ExitCode, Failure> {
+    let Some(Refusal { since, seen_at, people, gone, unmatched, dropped, accepted }) = store.directory_refusal().await? else {
+        println!("nothing is held back");
+        return Ok(ExitCode::SUCCESS);
+    };
+    println!("held back since {since}, last seen {seen_at}: {} of {people} people would be dropped", dropped.len());
+    println!("{gone} are no longer in XPhone, {unmatched} are no longer matched");
+    match accepted {
+        Some((at, by)) => println!("accepted {at} by {by}; carried out when both systems have been read"),
+        None => println!("if that is right: presence-gateway directory accept --people {}", dropped.len()),
+    }
+    for (user, why) in dropped.iter().zip((0..dropped.len()).map(|n| if n < gone { "gone" } else { "unmatched" })) {
+        println!("{user} {why}");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn accept(store: &Store, people: usize, by: &str, now: Timestamp) -> Result<ExitCode, Failure> {
+    match store.accept_directory(people, by, now).await? {
+        Accepted::Done => {
+            println!("accepted; carried out as soon as both systems have been read again");
+            Ok(ExitCode::SUCCESS)
+        }
+        Accepted::NothingHeld => {
+            eprintln!("nothing is held back");
+            Ok(ExitCode::FAILURE)
+        }
+        Accepted::Others(held) => {
+            eprintln!("nothing was accepted: {held} people are held back, not {people}; see presence-gateway directory status");
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}

@@ -182,6 +182,19 @@ async fn a_lost_place_is_made_good_by_reading_everybody_anew() {
 }
 
 #[tokio::test]
+async fn a_place_is_good_for_one_tenant_only() {
+    let world = World::new().await;
+    world.person("anna").await;
+    world.directory().await;
+    let store = &world.app.store;
+    let position = store.teams_position(world.config.graph.tenant_id).await.unwrap().unwrap();
+    assert!(position.complete && position.link.as_deref().is_some_and(|link| link.starts_with(&world.graph.base_url)));
+    assert_eq!(store.teams_position(Uuid::new_v4()).await.unwrap(), None);
+    let stored: Vec<u8> = sqlx::query_scalar("select link from teams_feed").fetch_one(&world.database().await).await.unwrap();
+    assert!(!String::from_utf8_lossy(&stored).contains("deltatoken"), "it is sealed");
+}
+
+#[tokio::test]
 async fn a_crash_between_pages_repeats_little_and_loses_nobody() {
     let (mut world, people) = crowd(6).await;
     world.users_a_page(1).await;

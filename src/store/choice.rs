@@ -93,7 +93,7 @@ pub async fn write_choice(tx: &mut Tx<'_>, user: UserGuid, mode: Option<Mode>, n
         None => sqlx::query!("delete from teams_sync_choice where user_guid = $1", user.0).execute(&mut **tx).await?,
     };
     sqlx::query!(
-        "update user_state s set revisit_at = least(s.revisit_at, $2),
+        "update user_state s set revisit_at = 'epoch',
              confirm_at = case when p.teams_id is not null then least(s.confirm_at, $2) end
          from person p where p.guid = s.user_guid and s.user_guid = $1",
         user.0,

@@ -211,12 +211,22 @@ impl Case<'_> {
             // Graph's confirmation wakes us.
             (None, Some(_)) => keep(self.slot, None),
             (Some(reached), Some(_)) => keep(self.slot, Some(reached.until)),
-            (Some(reached), None) if self.presence == Presence::DoNotDisturb => keep(self.slot, Some(reached.until)),
+            (Some(reached), None) if self.presence == Presence::DoNotDisturb => {
+                let (decision, wake) = keep(self.slot, Some(reached.until));
+                (decision, Wake { read_at: self.read_after_set(reached), ..wake })
+            }
             (Some(reached), None) => {
                 let half_time = reached.until - self.snapshot.timing.session_life / 2;
                 if half_time <= now { set(self.slot, Some(reached.until)) } else { keep(self.slot, Some(half_time)) }
             }
         }
+    }
+
+    /// Whoever switched it off at once was read while reads still lagged: one read after that tells. `None`: it was made.
+    fn read_after_set(&self, reached: Reached) -> Option<Timestamp> {
+        let certain_at = reached.at + self.snapshot.timing.read_grace;
+        let read = self.snapshot.confirmed.is_some_and(|read| read.observed_at >= certain_at);
+        (!read).then_some(certain_at)
     }
 
     /// Whether what is shown may wait until more is known: only while nothing that is known speaks against it. What Graph has not

@@ -44,7 +44,7 @@ impl Store {
         let giving_way: Vec<Uuid> = difference.giving_way().into_iter().map(|user| user.0).collect();
         for users in giving_way.chunks(BATCH_PEOPLE) {
             let Some(mut tx) = self.begin_batch(users, lease).await? else { return Ok(false) };
-            release(&mut tx, users, now).await?;
+            release(&mut tx, users).await?;
             tx.commit().await?;
         }
         let gave_way: HashSet<Uuid> = giving_way.into_iter().collect();
@@ -67,7 +67,7 @@ impl Store {
     async fn write_batch(&self, people: &[&Person], released: &[Uuid], lease: Lease, now: Timestamp) -> Result<bool, StoreError> {
         let guids: Vec<Uuid> = people.iter().map(|person| person.xphone.guid.0).collect();
         let Some(mut tx) = self.begin_batch(&guids, lease).await? else { return Ok(false) };
-        release(&mut tx, released, now).await?;
+        release(&mut tx, released).await?;
         write(&mut tx, people, &guids, now).await?;
         tx.commit().await?;
         Ok(true)
@@ -136,7 +136,7 @@ async fn clear_departed(tx: &mut Tx<'_>, gone: &[Uuid], now: Timestamp) -> Resul
 }
 
 /// Parts people from whom they were in Teams, and wakes them.
-async fn release(tx: &mut Tx<'_>, users: &[Uuid], now: Timestamp) -> Result<(), StoreError> {
+async fn release(tx: &mut Tx<'_>, users: &[Uuid]) -> Result<(), StoreError> {
     sqlx::query!("update person set teams_id = null, match = 'not_in_teams' where guid = any($1)", users)
         .execute(&mut **tx)
         .await?;
@@ -144,10 +144,9 @@ async fn release(tx: &mut Tx<'_>, users: &[Uuid], now: Timestamp) -> Result<(), 
     sqlx::query!(
         "update user_state set teams_availability = null, teams_activity = null, teams_sequence = null, teams_source = null,
              teams_observed_at = null, read_availability = null, read_activity = null, read_at = null, confirm_at = null, native = null,
-             native_since = null, revisit_at = least(revisit_at, $2)
+             native_since = null, revisit_at = least(revisit_at, '1980-01-01Z')
          where user_guid = any($1)",
         users,
-        now.to_sqlx(),
     )
     .execute(&mut **tx)
     .await?;
@@ -180,9 +179,9 @@ async fn write(tx: &mut Tx<'_>, people: &[&Person], guids: &[Uuid], now: Timesta
     .await?;
     replace_profiles(tx, people).await?;
     sqlx::query!(
-        "insert into user_state (user_guid, revisit_at) select guid, $2 from unnest($1::uuid[]) as n (guid) on conflict (user_guid) do nothing",
+        "insert into user_state (user_guid, revisit_at) select guid, '1980-01-01Z' from unnest($1::uuid[]) as n (guid)
+         on conflict (user_guid) do nothing",
         guids,
-        now.to_sqlx(),
     )
     .execute(&mut **tx)
     .await?;
@@ -192,7 +191,7 @@ async fn write(tx: &mut Tx<'_>, people: &[&Person], guids: &[Uuid], now: Timesta
 /// Has these decided for anew, on what Teams says now.
 async fn wake(tx: &mut Tx<'_>, users: &[Uuid], now: Timestamp) -> Result<(), StoreError> {
     sqlx::query!(
-        "update user_state s set revisit_at = least(s.revisit_at, $2),
+        "update user_state s set revisit_at = least(s.revisit_at, '1980-01-01Z'),
              confirm_at = case when p.teams_id is not null then least(s.confirm_at, $2) end
          from person p where p.guid = s.user_guid and s.user_guid = any($1)",
         users,

@@ -263,6 +263,19 @@ fn switched_off_in_teams_it_stays_off_until_xphone_has_left_do_not_disturb() {
 }
 
 #[test]
+fn switched_off_at_once_it_is_noticed_as_soon_as_reads_are_certain() {
+    let mut anna = Story::new();
+    anna.xphone(UNDISTURBED);
+    assert_eq!(anna.after(SECOND * 3).read(TeamsWords::Free), NOTHING, "so soon a read may not show it yet");
+    assert_eq!(anna.last.revisit_at, Some(morning() + SECOND * 10));
+    anna.reachable = false;
+    anna.after(SECOND * 7).decide();
+    assert!(anna.last.read_teams);
+    assert_eq!(anna.after(SECOND).read(TeamsWords::Free), (Told::Nothing, Told::Forgotten));
+    assert!(!anna.last.read_teams);
+}
+
+#[test]
 fn a_status_picked_over_ours_is_not_wiped() {
     let mut anna = Story::new();
     anna.xphone(UNDISTURBED);

@@ -42,6 +42,8 @@ const GATHERING: Duration = Duration::from_millis(10);
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// A run claims nothing more after this, so that it ends within a soft stop however much there is to do.
 const RUN_MAX: Duration = Duration::from_secs(15);
+/// Whoever is asked to wait waits at least this long: a budget that is used up has room again every few milliseconds, for one.
+const WAIT_MIN: Duration = Duration::from_millis(500);
 /// A side that does not answer is tried again within this.
 const SIDE_PAUSE_MAX: SignedDuration = SignedDuration::from_secs(5);
 /// What a side refuses for a user is tried again within this; meanwhile a new decision may replace it.
@@ -287,6 +289,7 @@ fn sort(failure: &Failure, attempts: i32, lively: bool) -> (Sent, &'static str, 
     let pause_max = if lively { USER_PAUSE_MAX } else { SIDE_PAUSE_MAX };
     match failure.trouble {
         Trouble::AsksToWait(wait) => {
+            let wait = wait.max(WAIT_MIN);
             let pause = SignedDuration::try_from(wait).unwrap_or(SIDE_PAUSE_MAX);
             (Sent::SideAsksToWait(wait), "throttled", pause.min(LETTER_AHEAD_MAX))
         }

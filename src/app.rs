@@ -268,7 +268,12 @@ impl Parts<'_> {
             teams_dispatcher: self.teams_dispatcher(graph),
             confirmer: Confirmer(Arc::clone(&reading)),
             sweep: Sweep { reading, period: graph_config.sweep, replica, round: Mutex::new(None) },
-            upkeep: Upkeep { store: store(), clock: clock(), audit_kept: self.config.admin.audit_retention },
+            upkeep: Upkeep {
+                store: store(),
+                clock: clock(),
+                audit_kept: self.config.admin.audit_retention,
+                presence_kept: self.config.admin.presence_retention,
+            },
         })
     }
 

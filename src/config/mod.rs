@@ -141,6 +141,8 @@ pub struct Admin {
     pub oidc: Option<Oidc>,
     /// How long the audit log remembers.
     pub audit_retention: SignedDuration,
+    /// How long anything is remembered of what people showed.
+    pub presence_retention: SignedDuration,
 }
 
 /// Entra ID as an issuer of tokens for the admin API.

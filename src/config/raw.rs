@@ -26,6 +26,7 @@ const CONNECTIONS: std::ops::RangeInclusive<u32> = 4..=1000;
 /// What Graph documents as its own limit.
 const REQUESTS_PER_30_SECONDS: std::ops::RangeInclusive<u32> = 1..=10_000;
 const AUDIT_DAYS: std::ops::RangeInclusive<u64> = 1..=36_500;
+const PRESENCE_DAYS: std::ops::RangeInclusive<u64> = 1..=366;
 const BOOTSTRAP_TOKEN_CHARACTERS_MIN: usize = 32;
 
 #[derive(Deserialize)]
@@ -105,6 +106,7 @@ struct RawAdmin {
     oidc_issuer: Option<String>,
     oidc_audience: Option<String>,
     audit_retention_days: u64,
+    presence_retention_days: u64,
 }
 
 #[derive(Deserialize)]
@@ -338,10 +340,13 @@ fn admin(raw: RawAdmin, entra: Option<(Cloud, &Url)>, complaints: &mut Complaint
     if !AUDIT_DAYS.contains(&raw.audit_retention_days) {
         complaints.add("admin.audit_retention_days", raw.audit_retention_days, "1 to 36500");
     }
-    let days = i64::try_from(raw.audit_retention_days).unwrap_or(i64::MAX);
-    let audit_retention = SignedDuration::from_secs(days.saturating_mul(86_400));
+    if !PRESENCE_DAYS.contains(&raw.presence_retention_days) {
+        complaints.add("admin.presence_retention_days", raw.presence_retention_days, "1 to 366");
+    }
+    let days = |days: u64| SignedDuration::from_secs(i64::try_from(days).unwrap_or(i64::MAX).saturating_mul(86_400));
+    let (audit_retention, presence_retention) = (days(raw.audit_retention_days), days(raw.presence_retention_days));
     let oidc = oidc(raw.oidc_issuer, raw.oidc_audience, entra, complaints);
-    Admin { bootstrap_token: raw.bootstrap_token, oidc, audit_retention }
+    Admin { bootstrap_token: raw.bootstrap_token, oidc, audit_retention, presence_retention }
 }
 
 fn oidc(

@@ -9,3 +9,4 @@ pub mod presence;
 pub mod reconcile;
 pub mod slot;
 pub mod subscription;
+pub mod timeline;

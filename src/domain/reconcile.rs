@@ -11,6 +11,7 @@ mod reason;
 mod teams;
 #[cfg(test)]
 mod tests;
+mod trial;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -22,6 +23,7 @@ use super::slot::{Appointment, Slot, TeamsSlot};
 
 pub use appointment::{APPOINTMENT_PROFILE, DO_NOT_DISTURB_SUBJECT, ON_THE_PHONE_SUBJECT, TEAMS_PROFILE};
 pub use reason::Reason;
+pub use trial::on_trial;
 
 /// Everything known about one user at one moment.
 #[derive(Clone, Debug)]

@@ -11,6 +11,7 @@ use super::{Store, StoreError, known, times};
 use crate::domain::ids::UserGuid;
 use crate::domain::presence::Presence;
 use crate::domain::slot::{Appointment, Sighting, SlotName};
+use crate::domain::timeline::Waker;
 
 /// An appointment found in XPhone that nothing is recorded about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,7 +67,8 @@ impl Store {
             "with held as materialized (
                  select user_guid from user_state where user_guid = any($1) order by user_guid for no key update
              ), woken as (
-                 update user_state u set revisit_at = 'epoch' from held where u.user_guid = held.user_guid returning u.user_guid
+                 update user_state u set revisit_at = 'epoch', woken_by = u.woken_by | $5 from held
+                 where u.user_guid = held.user_guid returning u.user_guid
              )
              update slot s set sighting = $2 from woken w
              where s.user_guid = w.user_guid and s.name = $3 and s.state = 'shown' and s.reached_at < $4
@@ -75,6 +77,7 @@ impl Store {
             sighting.label(),
             SlotName::XphoneAppointment.label(),
             before.to_sqlx(),
+            Waker::Appointments.bit(),
         )
         .execute(&self.pool)
         .await?;
@@ -110,7 +113,7 @@ impl Store {
                  on conflict (user_guid, name) do nothing
                  returning user_guid
              )
-             update user_state s set revisit_at = 'epoch' from adopted where s.user_guid = adopted.user_guid",
+             update user_state s set revisit_at = 'epoch', woken_by = s.woken_by | $11 from adopted where s.user_guid = adopted.user_guid",
             &users,
             &subjects,
             &profiles as _,
@@ -121,6 +124,7 @@ impl Store {
             SlotName::XphoneAppointment.label(),
             &presences,
             before.to_sqlx(),
+            Waker::Appointments.bit(),
         )
         .execute(&mut *tx)
         .await?

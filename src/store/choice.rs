@@ -6,6 +6,7 @@ use jiff_sqlx::ToSqlx;
 use super::{Store, StoreError, Tx, known};
 use crate::domain::ids::{LocationGuid, TeamsUserId, UserGuid};
 use crate::domain::policy::{EffectivePolicy, Mode, effective};
+use crate::domain::timeline::Waker;
 use crate::store::policy::read_teams_sync;
 
 /// Where a user belongs, and who that is in Teams.
@@ -93,11 +94,12 @@ pub async fn write_choice(tx: &mut Tx<'_>, user: UserGuid, mode: Option<Mode>, n
         None => sqlx::query!("delete from teams_sync_choice where user_guid = $1", user.0).execute(&mut **tx).await?,
     };
     sqlx::query!(
-        "update user_state s set revisit_at = 'epoch',
+        "update user_state s set revisit_at = 'epoch', woken_by = s.woken_by | $3,
              confirm_at = case when p.teams_id is not null then least(s.confirm_at, $2) end
          from person p where p.guid = s.user_guid and s.user_guid = $1",
         user.0,
         now.to_sqlx(),
+        Waker::Policy.bit(),
     )
     .execute(&mut **tx)
     .await?;

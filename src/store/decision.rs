@@ -7,12 +7,17 @@ use jiff_sqlx::ToSqlx;
 use uuid::Uuid;
 
 use super::feed::Feed;
+use super::timeline::{Decisions, Trials};
 use super::{StoreError, Tx, known, mailbox, rows, slot};
 use crate::domain::ids::{PresenceStateGuid, ProfileGuid, TeamsUserId, UserGuid};
 use crate::domain::mapping::{Meeting, StatusKind, TeamsNative, XphoneEntry, read_teams};
 use crate::domain::policy::{self, Mode, TeamsSync};
-use crate::domain::reconcile::{Decision, Profile, Remembered, Snapshot, Source, TeamsObservation, Timing};
+use crate::domain::reconcile::{Decision, Profile, Reason, Remembered, Snapshot, Source, TeamsObservation, Timing};
 use crate::domain::slot::{Record, TeamsSlot};
+use crate::domain::timeline::{Last, OnTrial, Waker, Wakers};
+
+/// Whose time this is, or an earlier one, was woken (see [`load_due`]); the clock never stood there.
+const WOKEN_UNTIL: Timestamp = Timestamp::constant(315_532_800, 0);
 
 /// A user whose time has come, and everything known about them.
 #[derive(Clone, Debug)]
@@ -23,6 +28,14 @@ pub struct Due {
     pub snapshot: Snapshot,
     /// Arrival of the oldest change not decided yet.
     pub changed_at: Option<Timestamp>,
+    /// What woke them since the last decision.
+    pub woken_by: Wakers,
+    /// What was decided last.
+    pub last: Last,
+    /// Teams' two words, as they were last observed.
+    pub words: Option<(String, String)>,
+    /// The configuration group or location whose policy holds.
+    pub policy_from: Option<Uuid>,
 }
 
 /// What was decided for a user.
@@ -32,6 +45,8 @@ pub struct Decided {
     pub due: Due,
     /// What.
     pub decision: Decision,
+    /// What would be shown, were the policy not on trial.
+    pub on_trial: OnTrial,
 }
 
 struct StateRow {
@@ -51,6 +66,13 @@ struct StateRow {
     xphone_status_guid: Option<Uuid>,
     xphone_ours: Option<bool>,
     changed_at: Option<jiff_sqlx::Timestamp>,
+    revisit_at: Option<jiff_sqlx::Timestamp>,
+    woken_by: i16,
+    appointment_reason: Option<String>,
+    session_reason: Option<String>,
+    preferred_reason: Option<String>,
+    on_trial: i16,
+    policy_from: Option<Uuid>,
     location_mode: Option<String>,
     location_may_change: Option<bool>,
     location_shadow: Option<bool>,
@@ -98,8 +120,8 @@ pub async fn load(tx: &mut Tx<'_>, users: &[Uuid], now: Timestamp, timing: Timin
         r#"
         select s.user_guid, p.teams_id, s.teams_availability, s.teams_activity, s.teams_source,
             s.teams_observed_at, s.read_availability, s.read_activity, s.read_at, s.native, s.native_since, s.xphone_telephone_state, s.xphone_meeting, s.xphone_status_guid,
-            s.xphone_ours, s.changed_at,
-            l.mode as "location_mode?", l.user_may_change as "location_may_change?", l.shadow as "location_shadow?",
+            s.xphone_ours, s.changed_at, s.revisit_at, s.woken_by, s.appointment_reason, s.session_reason, s.preferred_reason, s.on_trial,
+            coalesce(g.guid, l.guid) as policy_from, l.mode as "location_mode?", l.user_may_change as "location_may_change?", l.shadow as "location_shadow?",
             g.mode as "group_mode?", g.user_may_change as "group_may_change?", g.shadow as "group_shadow?",
             c.mode as "choice?"
         from user_state s
@@ -118,7 +140,7 @@ pub async fn load(tx: &mut Tx<'_>, users: &[Uuid], now: Timestamp, timing: Timin
     let mut slots = slot::load(tx, users).await?;
     let xphone_heard_at = load_heard_at(tx).await?;
     let busy_status = kinds.iter().filter(|(_, kind)| **kind == StatusKind::Busy).map(|(guid, _)| PresenceStateGuid(*guid)).min();
-    let due = states.into_iter().map(|row| {
+    let due = states.into_iter().map(|mut row| {
         let user = UserGuid(row.user_guid);
         let changed_at = row.changed_at.map(jiff_sqlx::Timestamp::to_jiff);
         let slots = slots.remove(&row.user_guid).unwrap_or_default();
@@ -138,9 +160,22 @@ pub async fn load(tx: &mut Tx<'_>, users: &[Uuid], now: Timestamp, timing: Timin
             session: slots.session,
             preferred: slots.preferred,
         };
-        Ok(Due { user, snapshot, changed_at })
+        let words = row.teams_availability.take().zip(row.teams_activity.take());
+        Ok(Due { user, snapshot, changed_at, woken_by: woken_by(&row), last: last(&row), words, policy_from: row.policy_from })
     });
     due.collect()
+}
+
+/// Whoever was woken by a statement that does not say which one it is, was woken by nobody knows what.
+fn woken_by(row: &StateRow) -> Wakers {
+    let by_itself = row.woken_by == 0 && row.revisit_at.is_some_and(|at| at.to_jiff() > WOKEN_UNTIL);
+    Wakers(if by_itself { Waker::Time.bit() } else { row.woken_by })
+}
+
+fn last(row: &StateRow) -> Last {
+    let reasons = [&row.appointment_reason, &row.session_reason, &row.preferred_reason];
+    let reasons = reasons.map(|reason| reason.as_deref().and_then(Reason::from_label));
+    Last { reasons, on_trial: OnTrial(row.on_trial) }
 }
 
 fn location(row: &StateRow) -> Result<Option<TeamsSync>, StoreError> {
@@ -226,12 +261,13 @@ async fn load_heard_at(tx: &mut Tx<'_>) -> Result<Option<Timestamp>, StoreError>
     Ok(heard.fetch_optional(&mut **tx).await?.map(jiff_sqlx::Timestamp::to_jiff))
 }
 
-/// Stores decisions: what to remember, what goes into the mailboxes, what is recorded as shown, when to look again.
+/// Stores decisions: what they changed, what to remember, what goes into the mailboxes, what is recorded as shown, when to look again.
 ///
 /// # Errors
 /// Postgres could not; within the transaction nothing must be kept.
 pub async fn store(tx: &mut Tx<'_>, decided: &[Decided], now: Timestamp) -> Result<(), StoreError> {
     store_states(tx, decided, now).await?;
+    Trials::of(decided).store(tx, now).await?;
     mailbox::fill(tx, decided, now).await?;
     let mut changes = slot::Changes::default();
     for one in decided {
@@ -253,13 +289,24 @@ async fn store_states(tx: &mut Tx<'_>, decided: &[Decided], now: Timestamp) -> R
         decided.iter().map(|one| one.decision.revisit_at.map(ToSqlx::to_sqlx)).collect();
     let in_teams: Vec<bool> = decided.iter().map(|one| is_in_teams(&one.decision)).collect();
     let reads: Vec<bool> = decided.iter().map(|one| one.decision.read_teams).collect();
+    let trials: Vec<i16> = decided.iter().map(|one| one.on_trial.0).collect();
+    let told = Decisions::of(decided);
     sqlx::query!(
-        "update user_state s set native = d.native, native_since = d.native_since, appointment_reason = d.appointment_reason,
+        "with told as (
+             insert into timeline (decided_at, user_guid, came_at, woken_by, teams_availability, teams_activity, teams_native, xphone_native,
+                 appointment_shows, appointment_reason, appointment_push, session_shows, session_reason, session_push,
+                 preferred_shows, preferred_reason, preferred_push)
+             select $10, * from unnest($12::uuid[], $13::timestamptz[], $14::int2[], $15::text[], $16::text[], $17::text[], $18::text[],
+                 $19::text[], $20::text[], $21::text[], $22::text[], $23::text[], $24::text[], $25::text[], $26::text[], $27::text[])
+         )
+         update user_state s set native = d.native, native_since = d.native_since, appointment_reason = d.appointment_reason,
              session_reason = d.session_reason, preferred_reason = d.preferred_reason, revisit_at = d.revisit_at,
              in_teams = d.in_teams, confirm_at = case when d.read_teams then least(s.confirm_at, $10) else s.confirm_at end,
-             decided_at = $10, changed_at = null
-         from unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::text[], $5::text[], $6::text[], $7::timestamptz[], $8::bool[], $9::bool[])
-             as d (user_guid, native, native_since, appointment_reason, session_reason, preferred_reason, revisit_at, in_teams, read_teams)
+             decided_at = $10, changed_at = null, woken_by = 0, on_trial = d.on_trial
+         from unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::text[], $5::text[], $6::text[], $7::timestamptz[], $8::bool[], $9::bool[],
+                 $11::int2[])
+             as d (user_guid, native, native_since, appointment_reason, session_reason, preferred_reason, revisit_at, in_teams, read_teams,
+                 on_trial)
          where s.user_guid = d.user_guid",
         &users,
         &natives as _,
@@ -271,6 +318,23 @@ async fn store_states(tx: &mut Tx<'_>, decided: &[Decided], now: Timestamp) -> R
         &in_teams,
         &reads,
         now.to_sqlx(),
+        &trials,
+        &told.users,
+        told.came as _,
+        &told.woken_by,
+        told.availabilities as _,
+        told.activities as _,
+        told.teams_natives as _,
+        told.xphone_natives as _,
+        told.appointment.shows as _,
+        told.appointment.reasons as _,
+        told.appointment.pushes as _,
+        told.session.shows as _,
+        told.session.reasons as _,
+        told.session.pushes as _,
+        told.preferred.shows as _,
+        told.preferred.reasons as _,
+        told.preferred.pushes as _,
     )
     .execute(&mut **tx)
     .await?;

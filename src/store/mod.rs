@@ -19,8 +19,10 @@ pub mod policy;
 pub mod refusal;
 pub mod scratch;
 pub mod sealed;
+pub mod shadow;
 mod slot;
 pub mod subscription;
+pub mod timeline;
 pub mod tree;
 pub mod user;
 pub mod xphone_fact;
@@ -44,6 +46,9 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 const STATEMENT_TIMEOUT: &str = "30s";
 /// How long a statement waits for a row that somebody else has locked.
 const LOCK_TIMEOUT: &str = "10s";
+
+/// How many rows are forgotten with one statement.
+const FORGOTTEN_AT_ONCE: i64 = 10_000;
 
 /// A transaction on the store.
 pub type Tx<'a> = Transaction<'a, Postgres>;

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::{Store, StoreError, Tx, rows, times};
 use crate::domain::ids::TeamsUserId;
+use crate::domain::timeline::Waker;
 
 /// How soon a user is read again of whom the last read told something odd.
 const READ_AGAIN_AFTER: SignedDuration = SignedDuration::from_secs(3);
@@ -79,7 +80,9 @@ pub async fn record_notifications(
             changed_at = case when (s.teams_availability, s.teams_activity) is distinct from (n.availability, n.activity)
                 then coalesce(s.changed_at, n.observed_at) else s.changed_at end,
             revisit_at = case when s.in_teams or (s.teams_availability, s.teams_activity) is distinct from (n.availability, n.activity)
-                then 'epoch' else s.revisit_at end
+                then 'epoch' else s.revisit_at end,
+            woken_by = case when s.in_teams or (s.teams_availability, s.teams_activity) is distinct from (n.availability, n.activity)
+                then s.woken_by | $8 else s.woken_by end
         from (
             select held.user_guid, n.availability, n.activity, n.sequence_number, n.observed_at
             from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::timestamptz[])
@@ -99,6 +102,7 @@ pub async fn record_notifications(
         observed as _,
         now.to_sqlx(),
         confirm_at.to_sqlx(),
+        Waker::Notification.bit(),
     )
     .execute(&mut **tx)
     .await?;
@@ -112,7 +116,7 @@ impl Store {
     ///
     /// # Errors
     /// Postgres could not.
-    pub async fn record_reads(&self, facts: &[TeamsFact], now: Timestamp) -> Result<ReadOutcome, StoreError> {
+    pub async fn record_reads(&self, facts: &[TeamsFact], by: Waker, now: Timestamp) -> Result<ReadOutcome, StoreError> {
         let Columns { users, availabilities, activities, sequence_numbers, observed } = columns(facts);
         let rows = sqlx::query!(
             r#"
@@ -130,7 +134,9 @@ impl Store {
                 changed_at = case when (s.teams_availability, s.teams_activity) is distinct from (n.availability, n.activity)
                     then coalesce(s.changed_at, $6) else s.changed_at end,
                 revisit_at = case when s.in_teams or (s.teams_availability, s.teams_activity) is distinct from (n.availability, n.activity)
-                    then 'epoch' else s.revisit_at end
+                    then 'epoch' else s.revisit_at end,
+                woken_by = case when s.in_teams or (s.teams_availability, s.teams_activity) is distinct from (n.availability, n.activity)
+                    then s.woken_by | $8 else s.woken_by end
             from (
                 select before.user_guid, n.availability, n.activity, n.sequence_number, n.observed_at,
                     before.teams_availability as availability_before, before.teams_activity as activity_before,
@@ -158,6 +164,7 @@ impl Store {
             observed as _,
             now.to_sqlx(),
             (now + READ_AGAIN_AFTER).to_sqlx(),
+            by.bit(),
         )
         .fetch_all(&self.pool)
         .await?;

@@ -6,9 +6,10 @@ use jiff_sqlx::ToSqlx;
 use uuid::Uuid;
 
 use super::slot::look;
-use super::{Store, StoreError, known, rows};
+use super::{Store, StoreError, Tx, known, rows};
 use crate::domain::ids::{TeamsUserId, UserGuid};
 use crate::domain::slot::{Appointment, Side, SlotName};
+use crate::domain::timeline::{Outcome, Waker};
 
 /// Nothing waits longer than this, and nobody claims for longer: what lies further ahead was written by a clock that was wrong.
 pub const LETTER_AHEAD_MAX: SignedDuration = SignedDuration::from_mins(15);
@@ -28,6 +29,8 @@ pub struct Letter {
     pub attempts: i32,
     /// Arrival of the change behind it.
     pub changed_at: Option<Timestamp>,
+    /// When that was decided.
+    pub decided_at: Timestamp,
     /// When the first of the earlier attempts went out that may have taken effect.
     pub sent_before: Option<Timestamp>,
     /// When it was claimed; the attempt begins after it.
@@ -96,6 +99,7 @@ struct Row {
     ends_at: Option<jiff_sqlx::Timestamp>,
     teams_id: Option<Uuid>,
     changed_at: Option<jiff_sqlx::Timestamp>,
+    decided_at: jiff_sqlx::Timestamp,
     attempts: i32,
     sent_before: Option<jiff_sqlx::Timestamp>,
 }
@@ -123,6 +127,7 @@ impl Row {
             errand: self.errand().ok_or_else(broken)?,
             attempts: self.attempts,
             changed_at: self.changed_at.map(jiff_sqlx::Timestamp::to_jiff),
+            decided_at: self.decided_at.to_jiff(),
             sent_before: self.sent_before.map(jiff_sqlx::Timestamp::to_jiff),
             claimed_at,
             claimed_until,
@@ -158,7 +163,7 @@ impl Store {
             ) due
             where o.user_guid = due.user_guid and o.slot = due.slot
             returning o.user_guid, o.slot, o.generation, o.shows, o.subject, o.profile_guid, o.presence_status_guid, o.starts_at, o.ends_at,
-                o.teams_id, o.changed_at, o.attempts, due.sent_at as sent_before
+                o.teams_id, o.changed_at, o.decided_at, o.attempts, due.sent_at as sent_before
             "#,
             now.to_sqlx(),
             claimed_until.to_sqlx(),
@@ -189,6 +194,9 @@ impl Store {
         let shows: Vec<bool> = letters.iter().map(|letter| letter.errand.shows()).collect();
         let untils = super::times(&letters.iter().map(|letter| letter.claimed_at + life(letter.slot)).collect::<Vec<_>>());
         let sent = super::times(letters.iter().map(|letter| letter.sent_before.as_ref().unwrap_or(&letter.claimed_at)));
+        let claimed = super::times(letters.iter().map(|letter| &letter.claimed_at));
+        let decided = super::times(letters.iter().map(|letter| &letter.decided_at));
+        let attempts: Vec<i32> = letters.iter().map(|letter| letter.attempts).collect();
         // Like the reconciler: first the users, then what belongs to them. In a statement of its own, so that the next one sees what
         // was decided while this one waited.
         let mut tx = self.begin().await?;
@@ -196,11 +204,16 @@ impl Store {
         held.execute(&mut *tx).await?;
         sqlx::query!(
             "with letter as materialized (
-                 select * from unnest($1::uuid[], $2::text[], $3::int8[], $4::bool[], $5::timestamptz[], $6::timestamptz[])
-                     as letter (user_guid, slot, generation, shows, until, sent_at)
+                 select * from unnest($1::uuid[], $2::text[], $3::int8[], $4::bool[], $5::timestamptz[], $6::timestamptz[], $8::timestamptz[],
+                         $9::timestamptz[], $10::int4[])
+                     as letter (user_guid, slot, generation, shows, until, sent_at, claimed_at, decided_at, attempts)
              ), emptied as (
                  delete from outbox o using letter l where o.user_guid = l.user_guid and o.slot = l.slot and o.generation = l.generation
-                 returning o.user_guid, o.slot
+                 returning o.user_guid, o.slot, o.problem
+             ), told as (
+                 insert into timeline (user_guid, decided_at, slot, pushed_at, settled_at, attempts, result, problem)
+                 select l.user_guid, l.decided_at, l.slot, l.claimed_at, $7, l.attempts, $11, e.problem
+                 from letter l left join emptied e on e.user_guid = l.user_guid and e.slot = l.slot
              ), released as (
                  update outbox o set claimed_until = null
                  from letter l where o.user_guid = l.user_guid and o.slot = l.slot and o.generation <> l.generation
@@ -221,6 +234,7 @@ impl Store {
              )
              update user_state u set
                  revisit_at = case when l.in_teams then 'epoch' else u.revisit_at end,
+                 woken_by = case when l.in_teams then u.woken_by | $12 else u.woken_by end,
                  in_teams = u.in_teams or l.in_teams,
                  cleared_at = case when l.cleared then $7 else u.cleared_at end
              from (
@@ -235,6 +249,11 @@ impl Store {
             untils as _,
             sent as _,
             now.to_sqlx(),
+            claimed as _,
+            decided as _,
+            &attempts,
+            Outcome::Arrived.label(),
+            Waker::Push.bit(),
         )
         .execute(&mut *tx)
         .await?;
@@ -251,8 +270,7 @@ impl Store {
         let sent_at = letter.sent_before.or_else(|| maybe_applied.then_some(letter.claimed_at));
         let mut tx = self.begin().await?;
         if refused {
-            let woken = sqlx::query!("update user_state set revisit_at = 'epoch' where user_guid = $1", letter.user.0);
-            woken.execute(&mut *tx).await?;
+            wake(&mut tx, letter).await?;
         }
         sqlx::query!(
             "update outbox set claimed_until = null,
@@ -276,7 +294,7 @@ impl Store {
     ///
     /// # Errors
     /// Postgres could not; it is found over again later.
-    pub async fn drop_letter(&self, letter: &Letter) -> Result<(), StoreError> {
+    pub async fn drop_letter(&self, letter: &Letter, now: Timestamp) -> Result<(), StoreError> {
         let user = letter.user.0;
         // Like `settle`: first the user, who may be gone, then what belongs to them.
         let mut tx = self.begin().await?;
@@ -285,15 +303,21 @@ impl Store {
         let emptied = sqlx::query!(
             "with released as (
                  update outbox set claimed_until = null where user_guid = $1 and slot = $2 and generation <> $3
+             ), told as (
+                 insert into timeline (user_guid, decided_at, slot, settled_at, attempts, result) values ($1, $4, $2, $5, $6, $7)
              )
              delete from outbox where user_guid = $1 and slot = $2 and generation = $3",
             user,
             letter.slot.label(),
             letter.generation,
+            letter.decided_at.to_sqlx(),
+            now.to_sqlx(),
+            // The one that was just begun was none.
+            letter.attempts - 1,
+            Outcome::Expired.label(),
         );
         emptied.execute(&mut *tx).await?;
-        let woken = sqlx::query!("update user_state set revisit_at = 'epoch' where user_guid = $1", user);
-        woken.execute(&mut *tx).await?;
+        wake(&mut tx, letter).await?;
         Ok(tx.commit().await?)
     }
 
@@ -306,4 +330,14 @@ impl Store {
         let row = row.fetch_one(&self.pool).await?;
         Ok(OutboxDepth { letters: row.letters, oldest: row.oldest.map(jiff_sqlx::Timestamp::to_jiff) })
     }
+}
+
+async fn wake(tx: &mut Tx<'_>, letter: &Letter) -> Result<(), StoreError> {
+    let woken = sqlx::query!(
+        "update user_state set revisit_at = 'epoch', woken_by = woken_by | $2 where user_guid = $1",
+        letter.user.0,
+        Waker::Push.bit(),
+    );
+    woken.execute(&mut **tx).await?;
+    Ok(())
 }

@@ -5,8 +5,9 @@ use jiff_sqlx::ToSqlx;
 use sqlx::PgExecutor;
 use uuid::Uuid;
 
-use super::{Store, StoreError, Tx, commit, known};
+use super::{Store, StoreError, Tx, commit, known, shadow};
 use crate::domain::policy::{Mode, TeamsSync};
+use crate::domain::timeline::Waker;
 
 impl Store {
     /// Teams synchronisation as set there; `None`: nothing is set.
@@ -51,9 +52,12 @@ pub async fn write_teams_sync(tx: &mut Tx<'_>, guid: Uuid, sync: Option<TeamsSyn
     match sync {
         Some(sync) => {
             sqlx::query!(
-                "insert into teams_sync (guid, mode, user_may_change, remember_login_data, shadow, changed_at) values ($1, $2, $3, $4, $5, $6)
+                "insert into teams_sync (guid, mode, user_may_change, remember_login_data, shadow, shadow_since, changed_at)
+                 values ($1, $2, $3, $4, $5, case when $5 then $6::timestamptz end, $6)
                  on conflict (guid) do update set mode = excluded.mode, user_may_change = excluded.user_may_change,
-                     remember_login_data = excluded.remember_login_data, shadow = excluded.shadow, changed_at = excluded.changed_at",
+                     remember_login_data = excluded.remember_login_data, shadow = excluded.shadow,
+                     shadow_since = case when excluded.shadow then coalesce(teams_sync.shadow_since, excluded.shadow_since) end,
+                     changed_at = excluded.changed_at",
                 guid,
                 sync.mode.label(),
                 sync.user_may_change,
@@ -66,6 +70,9 @@ pub async fn write_teams_sync(tx: &mut Tx<'_>, guid: Uuid, sync: Option<TeamsSyn
         }
         None => sqlx::query!("delete from teams_sync where guid = $1", guid).execute(&mut **tx).await?,
     };
+    if !sync.is_some_and(|sync| sync.shadow) {
+        shadow::forget(tx, guid).await?;
+    }
     wake_seat(tx, guid, now).await
 }
 
@@ -110,10 +117,12 @@ async fn forget_unread(tx: &mut Tx<'_>, guid: Uuid) -> Result<(), StoreError> {
 
 async fn wake_seat(tx: &mut Tx<'_>, guid: Uuid, now: Timestamp) -> Result<(), StoreError> {
     sqlx::query!(
-        "update user_state s set revisit_at = least(s.revisit_at, '1980-01-01Z'), confirm_at = case when p.teams_id is not null then least(s.confirm_at, $2) end from person p
+        "update user_state s set revisit_at = least(s.revisit_at, '1980-01-01Z'), woken_by = s.woken_by | $3,
+             confirm_at = case when p.teams_id is not null then least(s.confirm_at, $2) end from person p
          where p.guid = s.user_guid and (p.location_guid = $1 or p.configuration_group_guid = $1)",
         guid,
         now.to_sqlx(),
+        Waker::Policy.bit(),
     )
     .execute(&mut **tx)
     .await?;

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use jiff_sqlx::ToSqlx;
 use uuid::Uuid;
 
-use super::{Store, StoreError, Tx, times};
+use super::{FORGOTTEN_AT_ONCE, Store, StoreError, Tx, times};
 
 const MINUTE_SECONDS: i64 = 60;
 
@@ -71,12 +71,23 @@ impl Store {
         Ok(rows.fetch_all(&self.pool).await?.into_iter().map(|row| (row.reason, row.count)).collect())
     }
 
-    /// Forgets refusals older than `before`.
+    /// Forgets refusals older than `before`, so many rows at a time.
     ///
     /// # Errors
-    /// Postgres could not.
+    /// Postgres could not; what is left is forgotten the next time.
     pub async fn forget_refusals(&self, before: Timestamp) -> Result<u64, StoreError> {
-        let forgotten = sqlx::query!("delete from refusal where minute < $1", before.to_sqlx()).execute(&self.pool);
-        Ok(forgotten.await?.rows_affected())
+        let mut forgotten = 0;
+        loop {
+            let some = sqlx::query!(
+                "delete from refusal where ctid = any(array(select ctid from refusal where minute < $1 limit $2))",
+                before.to_sqlx(),
+                FORGOTTEN_AT_ONCE,
+            );
+            let some = some.execute(&self.pool).await?.rows_affected();
+            forgotten += some;
+            if some < FORGOTTEN_AT_ONCE.unsigned_abs() {
+                return Ok(forgotten);
+            }
+        }
     }
 }

@@ -10,6 +10,7 @@ use super::{Store, StoreError, Tx, commit};
 use crate::domain::expiry::XPHONE_TRUSTED;
 use crate::domain::ids::{PresenceStateGuid, UserGuid};
 use crate::domain::mapping::Meeting;
+use crate::domain::timeline::Waker;
 
 /// Facts in one statement: whoever records about the same users must not wait for a whole tenant's.
 pub const XPHONE_FACTS_MAX: usize = 500;
@@ -101,7 +102,8 @@ impl Store {
                     xphone_observed_at = $8,
                     confirm_at = case when n.started then least(s.confirm_at, $8) else s.confirm_at end,
                     changed_at = case when n.matters then coalesce(s.changed_at, $8) else s.changed_at end,
-                    revisit_at = case when n.matters then 'epoch' else s.revisit_at end
+                    revisit_at = case when n.matters then 'epoch' else s.revisit_at end,
+                    woken_by = case when n.matters then s.woken_by | $9 else s.woken_by end
                 from (
                     select n.*, n.connected and not held.xphone_client_connected as started,
                         (held.xphone_telephone_state, held.xphone_meeting, before.kind)
@@ -134,6 +136,7 @@ impl Store {
             &connected,
             &sequences,
             now.to_sqlx(),
+            Waker::Xphone.bit(),
         )
         .fetch_one(&mut *tx)
         .await?;
@@ -166,12 +169,13 @@ impl Store {
 /// While XPhone was silent nothing was decided on its word; now it is heard again, also about those of whom it says what it said.
 async fn wake_those_held(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     sqlx::query!(
-        "update user_state s set revisit_at = least(s.revisit_at, '1980-01-01Z') from (
+        "update user_state s set revisit_at = least(s.revisit_at, '1980-01-01Z'), woken_by = s.woken_by | $1 from (
              select user_guid from user_state
              where in_teams or xphone_telephone_state & 4 <> 0 or xphone_meeting in ('audio', 'video')
                  or (not xphone_ours and xphone_status_guid in (select guid from presence_status where kind = 'do_not_disturb'))
              order by user_guid for no key update
          ) held where s.user_guid = held.user_guid",
+        Waker::Xphone.bit(),
     )
     .execute(&mut **tx)
     .await?;

@@ -12,6 +12,7 @@ use super::{Activators, Progress, TaskError};
 use crate::clock::Clock;
 use crate::domain::ids::TeamsUserId;
 use crate::domain::mapping::read_teams;
+use crate::domain::timeline::Waker;
 use crate::graph;
 use crate::graph::client::{Client, PRESENCES_MAX, PresenceRead};
 use crate::store::Store;
@@ -53,7 +54,7 @@ impl Confirmer {
         if users.is_empty() {
             return Ok(Progress::Idle);
         }
-        match reading.read(&users, asked_at).await {
+        match reading.read(&users, Waker::Read, asked_at).await {
             Ok(_) => Ok(if users.len() == PRESENCES_MAX { Progress::More } else { Progress::Idle }),
             // They stay due, and Graph's pause is kept by the client.
             Err(TaskError::Graph(graph::client::Error::Wait { .. })) => Ok(Progress::Idle),
@@ -63,16 +64,16 @@ impl Confirmer {
 }
 
 impl Reading {
-    /// Reads these users' presence, at most 650, and records it as the truth at `asked_at`.
+    /// Reads these users' presence, at most 650, and records it as the truth at `asked_at`; whom that wakes, it wakes as `by`.
     ///
     /// # Errors
     /// Graph or Postgres fails; what was read before is recorded.
-    pub async fn read(&self, users: &[TeamsUserId], asked_at: Timestamp) -> Result<ReadOutcome, TaskError> {
+    pub async fn read(&self, users: &[TeamsUserId], by: Waker, asked_at: Timestamp) -> Result<ReadOutcome, TaskError> {
         let mut answer = self.graph.presences_bisecting(users).await;
         self.metrics.note_graph_budget(self.graph.budget_remaining());
         let told: HashSet<TeamsUserId> = answer.presences.iter().map(|presence| presence.user).collect();
         let facts = self.facts(std::mem::take(&mut answer.presences), asked_at);
-        let outcome = self.store.record_reads(&facts, self.clock.now()).await?;
+        let outcome = self.store.record_reads(&facts, by, self.clock.now()).await?;
         let unread: HashSet<TeamsUserId> = answer.unread.iter().copied().collect();
         let recorded: HashSet<TeamsUserId> = facts.iter().map(|fact| fact.user).collect();
         // Of whom Graph tells nothing, asking again at once would tell nothing either.

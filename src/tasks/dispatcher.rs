@@ -218,7 +218,7 @@ impl<C: Courier> Dispatcher<C> {
         if end > now || letter.sent_before.is_some() {
             return Ok(false);
         }
-        self.store.drop_letter(letter).await?;
+        self.store.drop_letter(letter, now).await?;
         self.metrics.count_push(letter.slot.label(), "expired");
         Ok(true)
     }

@@ -6,8 +6,9 @@ use futures::future::BoxFuture;
 use super::driver::Task;
 use super::{Activators, Progress, TaskError};
 use crate::clock::Clock;
-use crate::domain::reconcile::{Decision, Snapshot, Timing, decide};
+use crate::domain::reconcile::{Decision, Snapshot, Timing, decide, on_trial};
 use crate::domain::slot::{Record, Slot, SlotName, TeamsSlot};
+use crate::domain::timeline::OnTrial;
 use crate::store::decision::{self, Decided};
 use crate::store::{Store, commit};
 use crate::telemetry::Metrics;
@@ -50,7 +51,9 @@ impl Reconciler {
         }
         let decide = |due: decision::Due| {
             let decision = decide(&due.snapshot);
-            Decided { due, decision }
+            let trial = on_trial(&due.snapshot, &decision);
+            let on_trial = trial.map_or(OnTrial::default(), |trial| OnTrial::of(&decision, &trial));
+            Decided { due, decision, on_trial }
         };
         let decided: Vec<Decided> = due.into_iter().map(decide).collect();
         decision::store(&mut tx, &decided, now).await?;

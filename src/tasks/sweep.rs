@@ -12,6 +12,7 @@ use super::confirmer::Reading;
 use super::driver::{Task, chain};
 use super::{Progress, TaskError};
 use crate::domain::ids::TeamsUserId;
+use crate::domain::timeline::Waker;
 use crate::graph;
 use crate::graph::client::PRESENCES_MAX;
 use crate::store::feed::Feed;
@@ -61,7 +62,7 @@ impl Sweep {
         }
         let users = self.reading.store.users_to_sweep(round.after, PRESENCES_MAX).await?;
         let Some(last) = users.last().copied() else { return self.finish(round, now).await };
-        match self.reading.read(&users, now).await {
+        match self.reading.read(&users, Waker::Sweep, now).await {
             Ok(outcome) => {
                 self.remember(Some(Round { after: Some(last), missed: round.missed + outcome.missed, ..round }));
                 Ok(Progress::More)

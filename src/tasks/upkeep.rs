@@ -9,8 +9,6 @@ use super::{Progress, TaskError};
 use crate::clock::Clock;
 use crate::store::Store;
 
-/// How long refusals are kept for whoever looks into them.
-const REFUSALS_KEPT: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// Graph retries for four hours, and a subscription lives for one: after that nothing names a certificate any more.
 const CERTIFICATES_KEPT: SignedDuration = SignedDuration::from_hours(6);
 
@@ -23,6 +21,8 @@ pub struct Upkeep {
     pub clock: Clock,
     /// How long the audit log remembers.
     pub audit_kept: SignedDuration,
+    /// How long anything is remembered of what people showed, or what was told of it.
+    pub presence_kept: SignedDuration,
 }
 
 impl Task for Upkeep {
@@ -33,7 +33,10 @@ impl Task for Upkeep {
     fn run(&self) -> BoxFuture<'_, Result<Progress, TaskError>> {
         async {
             let now = self.clock.now();
-            self.store.forget_refusals(now - REFUSALS_KEPT).await?;
+            let shown_before = now - self.presence_kept;
+            self.store.forget_timeline(shown_before).await?;
+            self.store.forget_trials(shown_before).await?;
+            self.store.forget_refusals(shown_before).await?;
             self.store.forget_certificates(now - CERTIFICATES_KEPT).await?;
             self.store.forget_audit(now - self.audit_kept).await?;
             Ok(Progress::Idle)

@@ -76,7 +76,7 @@ async fn the_published_mapping_is_printed_without_any_settings() {
 #[tokio::test]
 async fn a_wrong_setting_is_named_with_what_it_got_and_may_be() {
     type Row<'a> = (&'a [(&'a str, Option<&'a str>)], &'a [&'a str]);
-    let table: [Row<'_>; 20] = [
+    let table: [Row<'_>; 21] = [
         (&[("GATEWAY__GRAPH__TENANT", Some("x"))], &["graph", "`tenant`", "tenant_id"]),
         (&[("GATEWAY__GRPAH__TENANT_ID", Some("x"))], &["`grpah`", "graph"]),
         (&[("GATEWAY__GRAPH__PUSH", Some("perhaps"))], &["graph.push", "perhaps", "boolean"]),
@@ -101,6 +101,7 @@ async fn a_wrong_setting_is_named_with_what_it_got_and_may_be() {
             &["admin.oidc_issuer", "https"],
         ),
         (&[("GATEWAY__ADMIN__AUDIT_RETENTION_DAYS", Some("0"))], &["admin.audit_retention_days is 0", "1 to 36500"]),
+        (&[("GATEWAY__ADMIN__PRESENCE_RETENTION_DAYS", Some("367"))], &["admin.presence_retention_days is 367", "1 to 366"]),
         (&[("GATEWAY__DATABASE__URL", Some("mysql://me:hunter2@db/x"))], &["database.url", "postgres://"]),
         (&[], &["database.url is not set", "GATEWAY__DATABASE__URL"]),
     ];

@@ -22,5 +22,6 @@ mod restart;
 mod sealed;
 mod sides;
 mod subscribing;
+mod timeline;
 mod webhook;
 mod world;

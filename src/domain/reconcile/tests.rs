@@ -12,6 +12,7 @@ use crate::domain::slot::{Look, Shown, Sighting, SlotName, Suppression};
 mod properties;
 mod stories;
 mod teams;
+mod timeline;
 
 fn morning() -> Timestamp {
     "2026-03-02T09:00:00Z".parse().unwrap()

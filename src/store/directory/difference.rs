@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::due::{self, Due};
 use crate::domain::directory::{Altered, Difference, Person};
+use crate::domain::timeline::Waker;
 use crate::store::lease::{self, Lease};
 use crate::store::{Store, StoreError, Tx};
 
@@ -144,9 +145,10 @@ async fn release(tx: &mut Tx<'_>, users: &[Uuid]) -> Result<(), StoreError> {
     sqlx::query!(
         "update user_state set teams_availability = null, teams_activity = null, teams_sequence = null, teams_source = null,
              teams_observed_at = null, read_availability = null, read_activity = null, read_at = null, confirm_at = null, native = null,
-             native_since = null, revisit_at = least(revisit_at, '1980-01-01Z')
+             native_since = null, revisit_at = least(revisit_at, '1980-01-01Z'), woken_by = woken_by | $2
          where user_guid = any($1)",
         users,
+        Waker::Directory.bit(),
     )
     .execute(&mut **tx)
     .await?;
@@ -191,11 +193,12 @@ async fn write(tx: &mut Tx<'_>, people: &[&Person], guids: &[Uuid], now: Timesta
 /// Has these decided for anew, on what Teams says now.
 async fn wake(tx: &mut Tx<'_>, users: &[Uuid], now: Timestamp) -> Result<(), StoreError> {
     sqlx::query!(
-        "update user_state s set revisit_at = least(s.revisit_at, '1980-01-01Z'),
+        "update user_state s set revisit_at = least(s.revisit_at, '1980-01-01Z'), woken_by = s.woken_by | $3,
              confirm_at = case when p.teams_id is not null then least(s.confirm_at, $2) end
          from person p where p.guid = s.user_guid and s.user_guid = any($1)",
         users,
         now.to_sqlx(),
+        Waker::Directory.bit(),
     )
     .execute(&mut **tx)
     .await?;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -37,6 +37,7 @@ use crate::tasks::opener::Opener;
 use crate::tasks::reconciler::Reconciler;
 use crate::tasks::subscriptions::{Addresses, Subscriptions};
 use crate::tasks::sweep::Sweep;
+use crate::tasks::templates::Templates;
 use crate::tasks::upkeep::Upkeep;
 use crate::telemetry::{Metrics, TelemetryError};
 use crate::xphone::{self, XPhone};
@@ -128,6 +129,8 @@ pub struct Tasks {
     pub confirmer: Confirmer,
     /// Reads everybody.
     pub sweep: Sweep,
+    /// Profile templates in XPhone.
+    pub templates: Templates,
     /// Forgets.
     pub upkeep: Upkeep,
 }
@@ -264,6 +267,7 @@ impl Parts<'_> {
                 metrics: metrics(),
                 activators: activators(),
             },
+            templates: self.templates(&xphone),
             xphone_dispatcher: self.xphone_dispatcher(xphone),
             teams_dispatcher: self.teams_dispatcher(graph),
             confirmer: Confirmer(Arc::clone(&reading)),
@@ -275,6 +279,17 @@ impl Parts<'_> {
                 presence_kept: self.config.admin.presence_retention,
             },
         })
+    }
+
+    fn templates(&self, xphone: &Arc<XPhone>) -> Templates {
+        Templates {
+            store: self.store.clone(),
+            xphone: Arc::clone(xphone),
+            period: self.config.directory.refresh,
+            replica: self.replica,
+            clock: self.clock.clone(),
+            compared: AtomicBool::new(false),
+        }
     }
 
     fn xphone_dispatcher(&self, xphone: Arc<XPhone>) -> Dispatcher<XphoneCourier> {
@@ -349,6 +364,7 @@ impl Tasks {
             (Box::new(self.teams_dispatcher), QUEUE_PERIOD, wake.teams_dispatcher.clone()),
             (Box::new(self.confirmer), CONFIRM_PERIOD, wake.confirmer.clone()),
             (Box::new(self.sweep), QUEUE_PERIOD, wake.sweep.clone()),
+            (Box::new(self.templates), QUEUE_PERIOD, wake.templates.clone()),
             (Box::new(self.upkeep), UPKEEP_PERIOD, wake.upkeep.clone()),
         ];
         if let Some(subscriptions) = self.subscriptions {

@@ -38,6 +38,8 @@ pub struct Metrics {
     outbox_oldest: Gauge<f64>,
     users: Gauge<i64>,
     directory_held_back: Gauge<i64>,
+    users_waiting: Gauge<i64>,
+    profile_templates: Gauge<i64>,
     subscriptions: Gauge<i64>,
     subscription_expires: Gauge<f64>,
     sweep: Histogram<f64>,
@@ -86,6 +88,12 @@ impl Metrics {
             outbox_oldest: gauge_seconds(&meter, "outbox_oldest", "Age of the oldest push waiting"),
             users: gauge(&meter, "users", "People of XPhone by match"),
             directory_held_back: gauge(&meter, "directory_held_back", "People not dropped until an operator agrees"),
+            users_waiting: gauge(&meter, "users_waiting", "Users who wait for a decision, or for being read in Teams"),
+            profile_templates: gauge(
+                &meter,
+                "profile_templates",
+                "Profile templates in XPhone that are ours to care for, by state",
+            ),
             subscriptions: gauge(&meter, "subscriptions", "Subscriptions by state"),
             subscription_expires: gauge_seconds(&meter, "subscription_expires", "Until the first subscription ends"),
             sweep: seconds(&meter, "sweep", "Time to read everybody's presence once", &SWEEP_BOUNDARIES_SECONDS),
@@ -139,6 +147,16 @@ impl Metrics {
     /// Notes how much is shown.
     pub fn note_shown(&self, slot: &'static str, count: i64) {
         self.shown.record(count, &[KeyValue::new("slot", slot)]);
+    }
+
+    /// Notes how many users wait for a decision or a reading.
+    pub fn note_users_waiting(&self, what: &'static str, count: i64) {
+        self.users_waiting.record(count, &[KeyValue::new("for", what)]);
+    }
+
+    /// Notes how many places' profile templates are in a state.
+    pub fn note_profile_templates(&self, state: &'static str, count: i64) {
+        self.profile_templates.record(count, &[KeyValue::new("state", state)]);
     }
 
     /// Counts a push.

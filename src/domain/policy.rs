@@ -57,6 +57,11 @@ pub struct TeamsSync {
     pub shadow: bool,
 }
 
+impl TeamsSync {
+    /// What holds where nothing was ever set.
+    pub const UNSET: Self = Self { mode: Mode::None, user_may_change: false, remember_login_data: false, shadow: false };
+}
+
 /// Where an effective setting came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
@@ -94,15 +99,21 @@ pub struct EffectivePolicy {
     pub shadow: bool,
 }
 
-/// Inheritance, all or nothing: a group with settings of its own takes nothing from its location; the user's own choice counts
-/// only where it is allowed.
+/// What holds in a group, and where that comes from: each function for itself, all or nothing. A group with settings of its own
+/// takes nothing from its location; `unset` holds where nothing was ever set.
 #[must_use]
-pub fn effective(location: Option<TeamsSync>, group: Option<TeamsSync>, choice: Option<Mode>) -> EffectivePolicy {
-    let (set, from) = match (group, location) {
+pub fn inherit<T>(location: Option<T>, group: Option<T>, unset: T) -> (T, Level) {
+    match (group, location) {
         (Some(group), _) => (group, Level::ConfigurationGroup),
         (None, Some(location)) => (location, Level::Location),
-        (None, None) => return EffectivePolicy { mode: Mode::None, mode_from: Level::Unset, shadow: false },
-    };
+        (None, None) => (unset, Level::Unset),
+    }
+}
+
+/// What holds for a user: the user's own choice counts only where it is allowed.
+#[must_use]
+pub fn effective(location: Option<TeamsSync>, group: Option<TeamsSync>, choice: Option<Mode>) -> EffectivePolicy {
+    let (set, from) = inherit(location, group, TeamsSync::UNSET);
     match choice {
         Some(mode) if set.user_may_change => EffectivePolicy { mode, mode_from: Level::User, shadow: set.shadow },
         _ => EffectivePolicy { mode: set.mode, mode_from: from, shadow: set.shadow },

@@ -12,6 +12,7 @@ use super::problem::{Kind, Problem};
 use crate::domain::directory::Match;
 use crate::domain::slot::SlotName;
 use crate::store::StoreError;
+use crate::store::template::CareState;
 
 pub(super) fn router() -> OpenApiRouter<Admin> {
     OpenApiRouter::new().routes(routes!(healthz)).routes(routes!(readyz)).routes(routes!(metrics))
@@ -61,6 +62,13 @@ async fn measure(admin: &Admin) -> Result<(), StoreError> {
         admin.metrics.note_shown(slot.label(), shown.get(&slot).copied().unwrap_or(0));
     }
     admin.metrics.note_directory_held_back(admin.store.directory_held_back().await?);
+    let waiting = admin.store.waiting(now).await?;
+    admin.metrics.note_users_waiting("decision", waiting.to_decide);
+    admin.metrics.note_users_waiting("reading", waiting.to_read);
+    let templates = admin.store.template_counts().await?;
+    for state in CareState::ALL {
+        admin.metrics.note_profile_templates(state.label(), templates.get(&state).copied().unwrap_or(0));
+    }
     let people = admin.store.people_by_match().await?;
     for state in Match::LABELS {
         let count = people.iter().find(|(known, _)| known == state).map_or(0, |(_, count)| *count);

@@ -16,6 +16,8 @@ pub enum Feed {
     XphonePresence,
     /// Our appointments in XPhone, compared with what is recorded.
     Appointments,
+    /// The profile templates in XPhone that are our concern, compared with what is set.
+    Templates,
 }
 
 impl Feed {
@@ -27,6 +29,7 @@ impl Feed {
             Self::Sweep => "sweep",
             Self::XphonePresence => "xphone_presence",
             Self::Appointments => "appointments",
+            Self::Templates => "templates",
         }
     }
 }

@@ -1,4 +1,6 @@
-//! Policy as set per location and configuration group; a change wakes everybody whom it concerns.
+//! Teams synchronisation as set per location and configuration group; a change wakes everybody whom it concerns.
+
+use std::collections::HashMap;
 
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
@@ -16,6 +18,22 @@ impl Store {
     /// Postgres cannot be asked.
     pub async fn teams_sync(&self, guid: Uuid) -> Result<Option<TeamsSync>, StoreError> {
         read_teams_sync(&self.pool, guid).await
+    }
+
+    /// Teams synchronisation as set at each of these places, where it is.
+    ///
+    /// # Errors
+    /// Postgres cannot be asked.
+    pub async fn teams_syncs(&self, guids: &[Uuid]) -> Result<HashMap<Uuid, TeamsSync>, StoreError> {
+        let rows = sqlx::query!(
+            "select guid, mode, user_may_change, remember_login_data, shadow from teams_sync where guid = any($1)",
+            guids,
+        );
+        let sync = |(mode, user_may_change, remember_login_data, shadow): (String, bool, bool, bool)| {
+            known(&mode, Mode::from_label).map(|mode| TeamsSync { mode, user_may_change, remember_login_data, shadow })
+        };
+        let rows = rows.fetch_all(&self.pool).await?.into_iter();
+        rows.map(|row| Ok((row.guid, sync((row.mode, row.user_may_change, row.remember_login_data, row.shadow))?))).collect()
     }
 
     /// Sets Teams synchronisation for a location or a configuration group, as [`write_teams_sync`] does.
@@ -36,10 +54,29 @@ impl Store {
 /// Postgres could not.
 pub async fn lock_teams_sync(tx: &mut Tx<'_>, guid: Uuid) -> Result<Option<TeamsSync>, StoreError> {
     lock_seat(tx, guid).await?;
-    // Where nothing is set yet there is no row to lock but the place's own.
+    lock_place(tx, guid).await?;
+    read_teams_sync(&mut **tx, guid).await
+}
+
+/// Where nothing is set yet there is no row to lock but the place's own.
+pub(super) async fn lock_place(tx: &mut Tx<'_>, guid: Uuid) -> Result<(), StoreError> {
     sqlx::query!("select from location where guid = $1 for no key update", guid).execute(&mut **tx).await?;
     sqlx::query!("select from configuration_group where guid = $1 for no key update", guid).execute(&mut **tx).await?;
-    read_teams_sync(&mut **tx, guid).await
+    Ok(())
+}
+
+/// Remembers when a setting of a place was changed.
+pub(super) async fn note_change(tx: &mut Tx<'_>, guid: Uuid, setting: &str, now: Timestamp) -> Result<(), StoreError> {
+    sqlx::query!(
+        "insert into policy_change (guid, setting, changed_at) values ($1, $2, $3)
+         on conflict (guid, setting) do update set changed_at = excluded.changed_at",
+        guid,
+        setting,
+        now.to_sqlx(),
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
 }
 
 /// Sets (`None`: unsets) what was locked, and wakes everybody in it. Whoever was not synchronised was not read either: what is
@@ -52,12 +89,11 @@ pub async fn write_teams_sync(tx: &mut Tx<'_>, guid: Uuid, sync: Option<TeamsSyn
     match sync {
         Some(sync) => {
             sqlx::query!(
-                "insert into teams_sync (guid, mode, user_may_change, remember_login_data, shadow, shadow_since, changed_at)
-                 values ($1, $2, $3, $4, $5, case when $5 then $6::timestamptz end, $6)
+                "insert into teams_sync (guid, mode, user_may_change, remember_login_data, shadow, shadow_since)
+                 values ($1, $2, $3, $4, $5, case when $5 then $6::timestamptz end)
                  on conflict (guid) do update set mode = excluded.mode, user_may_change = excluded.user_may_change,
                      remember_login_data = excluded.remember_login_data, shadow = excluded.shadow,
-                     shadow_since = case when excluded.shadow then coalesce(teams_sync.shadow_since, excluded.shadow_since) end,
-                     changed_at = excluded.changed_at",
+                     shadow_since = case when excluded.shadow then coalesce(teams_sync.shadow_since, excluded.shadow_since) end",
                 guid,
                 sync.mode.label(),
                 sync.user_may_change,
@@ -73,6 +109,7 @@ pub async fn write_teams_sync(tx: &mut Tx<'_>, guid: Uuid, sync: Option<TeamsSyn
     if !sync.is_some_and(|sync| sync.shadow) {
         shadow::forget(tx, guid).await?;
     }
+    note_change(tx, guid, "teams_sync", now).await?;
     wake_seat(tx, guid, now).await
 }
 

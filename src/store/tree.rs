@@ -1,10 +1,9 @@
-//! XPhone's tree of locations and configuration groups, with what is set where.
+//! XPhone's tree of locations and configuration groups.
 
 use uuid::Uuid;
 
-use super::{Store, StoreError, known, rows};
+use super::{Store, StoreError, rows};
 use crate::domain::ids::LocationGuid;
-use crate::domain::policy::{Mode, TeamsSync};
 
 /// Where something can be set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +25,7 @@ pub struct Place {
     pub location: LocationGuid,
 }
 
-/// A location or a configuration group, with what is set there.
+/// A location or a configuration group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Branch {
     /// XPhone's guid.
@@ -37,10 +36,6 @@ pub struct Branch {
     pub location: Uuid,
     /// That location's name.
     pub location_name: String,
-    /// What is set there itself.
-    pub teams_sync: Option<TeamsSync>,
-    /// What is set at the location.
-    pub location_teams_sync: Option<TeamsSync>,
 }
 
 /// Which part of the tree is asked for.
@@ -81,21 +76,17 @@ impl Store {
     /// Postgres cannot be asked.
     pub async fn locations(&self, cut: &Cut) -> Result<Vec<Branch>, StoreError> {
         let rows = sqlx::query_as!(
-            Row,
-            r#"select l.guid, l.name, l.guid as "location!", l.name as "location_name!", s.mode as "mode?",
-                 s.user_may_change as "user_may_change?", s.remember_login_data as "remember_login_data?", s.shadow as "shadow?",
-                 s.mode as "location_mode?", s.user_may_change as "location_user_may_change?",
-                 s.remember_login_data as "location_remember_login_data?", s.shadow as "location_shadow?"
-             from location l left join teams_sync s on s.guid = l.guid
-             where ($1::uuid is null or l.guid = $1) and ($2::uuid is null or l.guid > $2)
-                 and ($3::text is null or position(lower($3) in lower(l.name)) > 0)
-             order by l.guid limit $4"#,
+            Branch,
+            r#"select guid, name, guid as "location!", name as "location_name!" from location
+             where ($1::uuid is null or guid = $1) and ($2::uuid is null or guid > $2)
+                 and ($3::text is null or position(lower($3) in lower(name)) > 0)
+             order by guid limit $4"#,
             cut.location,
             cut.after,
             cut.search,
             rows(cut.limit),
         );
-        rows.fetch_all(&self.pool).await?.into_iter().map(Row::branch).collect()
+        Ok(rows.fetch_all(&self.pool).await?)
     }
 
     /// Configuration groups, in the order of their guids.
@@ -104,13 +95,9 @@ impl Store {
     /// Postgres cannot be asked.
     pub async fn configuration_groups(&self, cut: &Cut) -> Result<Vec<Branch>, StoreError> {
         let rows = sqlx::query_as!(
-            Row,
-            r#"select g.guid, g.name, l.guid as "location!", l.name as "location_name!", s.mode as "mode?",
-                 s.user_may_change as "user_may_change?", s.remember_login_data as "remember_login_data?", s.shadow as "shadow?",
-                 t.mode as "location_mode?", t.user_may_change as "location_user_may_change?",
-                 t.remember_login_data as "location_remember_login_data?", t.shadow as "location_shadow?"
+            Branch,
+            r#"select g.guid, g.name, l.guid as "location!", l.name as "location_name!"
              from configuration_group g join location l on l.guid = g.location_guid
-                 left join teams_sync s on s.guid = g.guid left join teams_sync t on t.guid = l.guid
              where ($1::uuid is null or l.guid = $1) and ($2::uuid is null or g.guid > $2)
                  and ($3::text is null or position(lower($3) in lower(g.name)) > 0)
              order by g.guid limit $4"#,
@@ -119,43 +106,6 @@ impl Store {
             cut.search,
             rows(cut.limit),
         );
-        rows.fetch_all(&self.pool).await?.into_iter().map(Row::branch).collect()
+        Ok(rows.fetch_all(&self.pool).await?)
     }
-}
-
-struct Row {
-    guid: Uuid,
-    name: String,
-    location: Uuid,
-    location_name: String,
-    mode: Option<String>,
-    user_may_change: Option<bool>,
-    remember_login_data: Option<bool>,
-    shadow: Option<bool>,
-    location_mode: Option<String>,
-    location_user_may_change: Option<bool>,
-    location_remember_login_data: Option<bool>,
-    location_shadow: Option<bool>,
-}
-
-impl Row {
-    fn branch(self) -> Result<Branch, StoreError> {
-        let here = (self.mode, self.user_may_change, self.remember_login_data, self.shadow);
-        let above = (self.location_mode, self.location_user_may_change, self.location_remember_login_data, self.location_shadow);
-        Ok(Branch {
-            guid: self.guid,
-            name: self.name,
-            location: self.location,
-            location_name: self.location_name,
-            teams_sync: teams_sync(here)?,
-            location_teams_sync: teams_sync(above)?,
-        })
-    }
-}
-
-type Columns = (Option<String>, Option<bool>, Option<bool>, Option<bool>);
-
-fn teams_sync(columns: Columns) -> Result<Option<TeamsSync>, StoreError> {
-    let (Some(mode), Some(user_may_change), Some(remember_login_data), Some(shadow)) = columns else { return Ok(None) };
-    Ok(Some(TeamsSync { mode: known(&mode, Mode::from_label)?, user_may_change, remember_login_data, shadow }))
 }

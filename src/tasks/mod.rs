@@ -13,6 +13,7 @@
 //! | [`directory`] | reads people, profiles and the tree |
 //! | [`listener`] | reads what XPhone shows, and follows its events |
 //! | [`appointments`] | compares our appointments in XPhone with what we recorded |
+//! | [`templates`] | makes, adapts and removes profile templates in XPhone |
 //! | [`upkeep`] | forgets what has served its time |
 
 pub mod appointments;
@@ -29,6 +30,7 @@ pub mod opener;
 pub mod reconciler;
 pub mod subscriptions;
 pub mod sweep;
+pub mod templates;
 pub mod upkeep;
 
 use std::sync::Arc;
@@ -78,6 +80,8 @@ pub struct Activators {
     pub directory: Activator,
     /// Somebody wants our appointments compared now.
     pub appointments: Activator,
+    /// A profile template in XPhone may be to make, adapt or remove.
+    pub templates: Activator,
     /// Somebody wants old things forgotten now.
     pub upkeep: Activator,
 }

@@ -22,8 +22,9 @@ pub enum Error {
         /// What happened.
         source: Arc<dyn std::error::Error + Send + Sync>,
     },
-    /// The server refuses this for this one user; others are not concerned. Repeating changes nothing until the cause is removed.
-    #[error("XPhone refuses this for this user ({status}): {reason}")]
+    /// The server refuses this for this one user or place; others are not concerned. Repeating changes nothing until the cause is
+    /// removed.
+    #[error("XPhone refuses this, and only this ({status}): {reason}")]
     Refused {
         /// The HTTP status, such as 404 for a user that is not there.
         status: u16,
@@ -56,9 +57,9 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether only the user that the call was about is concerned, so that calls about others may go on.
+    /// Whether only the user or place that the call was about is concerned, so that calls about others may go on.
     #[must_use]
-    pub fn is_about_one_user(&self) -> bool {
+    pub fn is_about_one(&self) -> bool {
         matches!(self, Self::Refused { .. })
     }
 

@@ -13,6 +13,8 @@
 //! | [`events`](XPhone::events) | what changes from a sequence on |
 //! | [`appointments`](XPhone::appointments) | what an origin has set |
 //! | [`put_appointment`](XPhone::put_appointment), [`delete_appointment`](XPhone::delete_appointment) | sets and removes, both repeatable |
+//! | [`profile_templates`](XPhone::profile_templates) | the central profile templates of a place |
+//! | [`put_profile_template`](XPhone::put_profile_template), [`delete_profile_template`](XPhone::delete_profile_template) | sets and removes one, both repeatable |
 //!
 //! Every call logs in where needed, asks once and says how it went; it neither waits nor repeats, except after the server called our
 //! token outdated. Pauses and repetitions are the caller's.

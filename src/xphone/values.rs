@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use crate::domain::ids::{ConfigurationGroupGuid, LocationGuid, PresenceStateGuid, ProfileGuid, UserGuid};
 use crate::domain::mapping::{Meeting, StatusKind};
+use crate::domain::template::FoundTemplate;
 
 /// What the server can.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -195,4 +196,31 @@ pub struct ListedAppointment {
     pub key: String,
     /// What was put.
     pub appointment: Appointment,
+}
+
+/// Where central profile templates hang.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// A location.
+    Location(LocationGuid),
+    /// A configuration group.
+    ConfigurationGroup(ConfigurationGroupGuid),
+}
+
+/// A central profile template as the server lists it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedTemplate {
+    /// What users see it as, and what it is put under.
+    pub name: String,
+    /// What it sets.
+    pub template: FoundTemplate,
+}
+
+/// What became of something that was put.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Put {
+    /// Nothing was there before.
+    Made,
+    /// It took the place of another.
+    Replaced,
 }

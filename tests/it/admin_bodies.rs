@@ -2,11 +2,13 @@
 
 use insta::assert_snapshot;
 use presence_gateway::store::api_token::Role;
+use presence_gateway::tasks::driver::Task;
 use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::admin::teams_sync;
+use crate::settings::{microphone_sync, profile_template};
 use crate::world::{ADMIN_TOKEN, World};
 
 impl World {
@@ -41,11 +43,26 @@ async fn bodies_look_like_this() {
     assert_snapshot!("teams_sync_unset", see(Method::GET, &sync, None).await);
     assert_snapshot!("teams_sync_put", see(Method::PUT, &sync, Some(teams_sync("telephony"))).await);
     assert_snapshot!("teams_sync", see(Method::GET, &sync, None).await);
+    let (microphone, template) =
+        (format!("v1/locations/{here}/microphone-sync"), format!("v1/locations/{here}/profile-template"));
+    assert_snapshot!("microphone_sync_put", see(Method::PUT, &microphone, Some(microphone_sync(&["Zoom", "chrome"]))).await);
+    assert_snapshot!("profile_template_put", see(Method::PUT, &template, Some(profile_template(true, "busy"))).await);
     assert_snapshot!("locations", see(Method::GET, "v1/locations?search=head", None).await);
     assert_snapshot!("groups_inherited", see(Method::GET, "v1/configuration-groups", None).await);
     see(Method::PUT, &group_sync, Some(teams_sync("none"))).await;
     assert_snapshot!("groups_individual", see(Method::GET, "v1/configuration-groups", None).await);
     assert_snapshot!("teams_sync_deleted", see(Method::DELETE, &group_sync, None).await);
+    assert_snapshot!("microphone_sync", see(Method::GET, &microphone, None).await);
+    assert_snapshot!("microphone_sync_twice", see(Method::PUT, &microphone, Some(microphone_sync(&["a", "A.exe"]))).await);
+    assert_snapshot!("default_processes", see(Method::GET, "v1/microphone-sync/default-processes", None).await);
+    assert_snapshot!("profile_template", see(Method::GET, &template, None).await);
+    assert_snapshot!("template_pending", see(Method::GET, &format!("{template}/state"), None).await);
+    world.xphone_faults(json!({"deny": [{"endpoint": "profileTemplates", "status": 422}]})).await;
+    world.app.tasks.templates.run().await.unwrap();
+    assert_snapshot!("template_refused", see(Method::GET, &format!("{template}/state"), None).await);
+    let of_group = format!("v1/configuration-groups/{group}/profile-template/state");
+    assert_snapshot!("template_none", see(Method::GET, &of_group, None).await);
+    assert_snapshot!("progress", see(Method::GET, &format!("v1/locations/{here}/progress"), None).await);
     assert_snapshot!("nothing_found", see(Method::GET, "v1/locations?search=nowhere", None).await);
     assert_snapshot!("bad_body", see(Method::PUT, &sync, Some(json!({"mode": "all"}))).await);
     assert_snapshot!("bad_guid", see(Method::GET, "v1/locations/x/teams-sync", None).await);

@@ -55,6 +55,11 @@ fn names(count: usize) -> Vec<String> {
 }
 
 async fn crowd(count: usize) -> (World, Vec<Person>) {
+    // On the heap: a whole world is large.
+    Box::pin(build_crowd(count)).await
+}
+
+async fn build_crowd(count: usize) -> (World, Vec<Person>) {
     let world = World::new().await;
     let mut people = Vec::new();
     for name in names(count) {

@@ -18,14 +18,15 @@ pub fn router() -> Router<Arc<Server>> {
         .route("/api/v1/locations", get(locations))
 }
 
-async fn capabilities() -> Json<Value> {
+async fn capabilities(State(server): State<Arc<Server>>) -> Json<Value> {
+    let has_templates = server.look(|state, _| !state.faults.no_profile_templates);
     Json(json!({
         "serverVersion": "10.0.0 (emulated)",
         "contractVersion": 1,
         "appointments": true,
         "forwardingOnAppointment": true,
         "events": true,
-        "profileTemplates": true,
+        "profileTemplates": has_templates,
     }))
 }
 

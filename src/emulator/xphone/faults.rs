@@ -21,6 +21,8 @@ pub struct Faults {
     pub unreadable_events: u32,
     /// So many changes are applied, and the connection is cut instead of answering.
     pub applied_but_answer_lost: u32,
+    /// The server says that it has no profile templates.
+    pub no_profile_templates: bool,
     /// Writes of appointments that are slow.
     pub hang: Option<Hang>,
 }
@@ -44,6 +46,9 @@ pub struct Deny {
     /// Only calls about this user.
     #[serde(default)]
     pub user: Option<Guid>,
+    /// Only calls that would change something.
+    #[serde(default)]
+    pub writes_only: bool,
     pub status: u16,
     #[serde(default)]
     pub retry_after_seconds: Option<u64>,
@@ -62,12 +67,15 @@ pub enum Verdict {
 
 impl Faults {
     /// Judges one request; a refusal that strikes is spent by one.
-    pub fn judge(&mut self, endpoint: Endpoint, user: Option<Guid>) -> Verdict {
+    pub fn judge(&mut self, endpoint: Endpoint, user: Option<Guid>, is_write: bool) -> Verdict {
         if self.down {
             return Verdict::Cut;
         }
         let strikes = |deny: &Deny| {
-            deny.times != Some(0) && deny.endpoint.covers(endpoint) && deny.user.is_none_or(|aimed_at| Some(aimed_at) == user)
+            deny.times != Some(0)
+                && deny.endpoint.covers(endpoint)
+                && (is_write || !deny.writes_only)
+                && deny.user.is_none_or(|aimed_at| Some(aimed_at) == user)
         };
         let Some(deny) = self.deny.iter_mut().find(|deny| strikes(deny)) else { return Verdict::Answer };
         deny.times = deny.times.map(|times| times - 1);

@@ -57,7 +57,7 @@ pub async fn pass(
 ) -> Response {
     let call = Call::of(&request, parameters.as_ref().ok());
     let user = call.user.as_deref().and_then(Guid::parse);
-    let verdict = server.look(|state, _| state.faults.judge(call.endpoint, user));
+    let verdict = server.look(|state, _| state.faults.judge(call.endpoint, user, call.changes_something()));
     let response = match verdict {
         Verdict::Answer => {
             if !hang(&server, &call, user).await {

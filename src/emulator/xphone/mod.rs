@@ -24,11 +24,12 @@
 //! | `PUT /users/{guid}/status` `{kind, origin}` | picks a status by hand (`origin` null) or as a foreign program; `DELETE`: back to automatic |
 //! | `PUT /users/{guid}/appointments/{key}` | plants an appointment of any origin, body as in the API; `DELETE` removes one by hand |
 //! | `PUT /{locations,configurationGroups}/{guid}/profileTemplates/{name}/use` `{inUse}` | marks a template as used by automatic activation |
+//! | `GET /{locations,configurationGroups}/{guid}/profileTemplates`, `PUT, DELETE .../{name}` | as in the API, by an administrator's hand |
 //! | `POST /clock/advance` `{seconds}` | moves the clock; answers `{now}` |
 //! | `POST /restart` | sequence starts anew, lower; held events and tokens are gone, event streams break; people and appointments stay |
 //! | `GET /events` | `{sequence}`: of the latest event |
 //! | `POST /tokens/expire` | access tokens end; with `{"refresh_tokens": true}` refresh tokens too |
-//! | `GET, PUT /faults` `{deny: [{endpoint, user, status, retry_after_seconds, times}], down, silent_events, unreadable_events, applied_but_answer_lost, hang: {user, seconds}}` | what goes wrong from now on; PUT replaces all of it. `hang`: writes of this user's appointments (`user` null: everybody's) are applied and answered only after so many real seconds; null: none hang. `endpoint`: `all`, `authenticate` (and refresh), `refreshToken`, `capabilities`, `presenceStates`, `locations`, `users`, `presence` (and events), `events`, `appointments`, `profileTemplates` |
+//! | `GET, PUT /faults` `{deny: [{endpoint, user, writes_only, status, retry_after_seconds, times}], down, silent_events, unreadable_events, applied_but_answer_lost, no_profile_templates, hang: {user, seconds}}` | what goes wrong from now on; PUT replaces all of it. `hang`: writes of this user's appointments (`user` null: everybody's) are applied and answered only after so many real seconds; null: none hang. `endpoint`: `all`, `authenticate` (and refresh), `refreshToken`, `capabilities`, `presenceStates`, `locations`, `users`, `presence` (and events), `events`, `appointments`, `profileTemplates` |
 //! | `GET, DELETE /requests` | `{counts: [{endpoint, status, count}], appointment_writes: [{user, key, verb, at, status}]}`; status `null`: the connection was cut. `DELETE` forgets |
 
 mod appointments;

@@ -19,13 +19,24 @@ use super::state::State as Memory;
 const IN_USE: Refusal = Refusal::Conflict("the template is in use by automatic activation or calendar synchronisation");
 
 pub fn router() -> Router<Arc<Server>> {
-    of("locations", Place::Location).merge(of("configurationGroups", Place::ConfigurationGroup))
+    under("/api/v1")
 }
 
-fn of(segment: &str, place: fn(Guid) -> Place) -> Router<Arc<Server>> {
-    let all = move |State(server): State<Arc<Server>>, InPath(guid): InPath<Guid>| async move {
-        server.look(|state, _| state.templates_at(place(guid)).map(|known| Json(known.values().cloned().collect::<Vec<_>>())))
-    };
+/// The same by an administrator's hand, whatever is wrong with the server.
+pub fn by_hand() -> Router<Arc<Server>> {
+    under("")
+}
+
+fn under(prefix: &str) -> Router<Arc<Server>> {
+    of(prefix, "locations", Place::Location).merge(of(prefix, "configurationGroups", Place::ConfigurationGroup))
+}
+
+fn listed(place: Place, server: &Server) -> Result<Json<Vec<Template>>, Refusal> {
+    server.look(|state, _| state.templates_at(place).map(|known| Json(known.values().cloned().collect())))
+}
+
+fn of(prefix: &str, segment: &str, place: fn(Guid) -> Place) -> Router<Arc<Server>> {
+    let all = move |State(server): State<Arc<Server>>, InPath(guid): InPath<Guid>| async move { listed(place(guid), &server) };
     let set = move |State(server): State<Arc<Server>>,
                     InPath((guid, name)): InPath<(Guid, String)>,
                     Body(body): Body<TemplateBody>| async move {
@@ -34,7 +45,7 @@ fn of(segment: &str, place: fn(Guid) -> Place) -> Router<Arc<Server>> {
     let delete = move |State(server): State<Arc<Server>>, InPath((guid, name)): InPath<(Guid, String)>| async move {
         server.look(|state, _| state.delete_template(place(guid), &name))
     };
-    let path = format!("/api/v1/{segment}/{{guid}}/profileTemplates");
+    let path = format!("{prefix}/{segment}/{{guid}}/profileTemplates");
     Router::new().route(&path, get(all)).route(&format!("{path}/{{name}}"), put(set).delete(delete))
 }
 

@@ -10,11 +10,15 @@ mod docs;
 mod etag;
 mod extract;
 mod me;
+mod microphone_sync;
 mod openapi;
 mod page;
+mod profile_template;
+mod progress;
 mod setting;
 mod tasks;
 mod teams_sync;
+mod template_state;
 mod tree;
 
 use axum::Router;
@@ -33,6 +37,10 @@ fn parts() -> (Router<Admin>, OpenApi) {
     let parts = [
         tree::router(),
         teams_sync::router(),
+        microphone_sync::router(),
+        profile_template::router(),
+        template_state::router(),
+        progress::router(),
         choice::router(),
         tasks::router(),
         audit::router(),

@@ -115,7 +115,7 @@ fn target(place: Place) -> Target {
 }
 
 /// The place, if XPhone has it.
-async fn there(admin: &Admin, kind: PlaceKind, guid: Uuid) -> Result<Place, Problem> {
+pub async fn there(admin: &Admin, kind: PlaceKind, guid: Uuid) -> Result<Place, Problem> {
     let what = match kind {
         PlaceKind::Location => "location",
         PlaceKind::ConfigurationGroup => "configuration group",

@@ -85,6 +85,7 @@ async fn run(operator: Operator, State(admin): State<Admin>, Path(name): Path<St
         "directory" => Some(Feed::Directory),
         "sweep" => Some(Feed::Sweep),
         "appointments" => Some(Feed::Appointments),
+        "templates" => Some(Feed::Templates),
         _ => None,
     };
     if let Some(feed) = feed {

@@ -1,5 +1,7 @@
 //! XPhone's tree, with what is set and what is inherited.
 
+use std::collections::HashMap;
+
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
@@ -10,25 +12,34 @@ use uuid::Uuid;
 
 use super::auth::LocalViewer;
 use super::extract::Asked;
+use super::microphone_sync::MicrophoneSync;
 use super::page::{self, Page};
+use super::profile_template::ProfileTemplate;
 use super::teams_sync::TeamsSync;
 use crate::domain::ids::LocationGuid;
-use crate::domain::policy::{self, Level, Mode};
+use crate::domain::policy::{self, Level};
+use crate::domain::{microphone, template};
 use crate::http::Admin;
 use crate::http::problem::{Kind, Problem};
 use crate::store::tree::{Branch, Cut};
+use crate::store::{Store, StoreError};
 
 /// A location, with what is set there.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(example = json!({"guid": "1d7e9c42-3b5a-4f68-8a90-b1c2d3e4f506", "name": "Headquarters", "teams_sync": {
     "set": {"mode": "telephony", "user_may_change": false, "remember_login_data": false, "shadow": false},
     "effective": {"mode": "telephony", "user_may_change": false, "remember_login_data": false, "shadow": false},
-    "from": "location"}}))]
+    "from": "location"},
+    "microphone_sync": {"set": null, "from": "unset",
+        "effective": {"enabled": false, "processes": [{"process": "Zoom", "alias": "Zoom Meeting", "active": true}]}},
+    "profile_template": {"set": null, "from": "unset",
+        "effective": {"create": false, "presence_status": "busy", "call_forwarding": {"mode": "none", "number": null}}}}))]
 pub struct Location {
     /// XPhone's.
     guid: Uuid,
     name: String,
-    teams_sync: Inherited,
+    #[serde(flatten)]
+    functions: Functions,
 }
 
 /// A configuration group, with what is set there or inherited from its location.
@@ -36,13 +47,29 @@ pub struct Location {
 #[schema(example = json!({"guid": "8b2c1a90-6f5e-4b43-9d0a-0c1d2e3f4a5b", "name": "Sales",
     "location": {"guid": "1d7e9c42-3b5a-4f68-8a90-b1c2d3e4f506", "name": "Headquarters"}, "teams_sync": {"set": null,
     "effective": {"mode": "telephony", "user_may_change": false, "remember_login_data": false, "shadow": false},
-    "from": "location"}}))]
+    "from": "location"},
+    "microphone_sync": {"set": null, "from": "unset",
+        "effective": {"enabled": false, "processes": [{"process": "Zoom", "alias": "Zoom Meeting", "active": true}]}},
+    "profile_template": {"set": null, "from": "location",
+        "effective": {"create": true, "presence_status": "busy", "call_forwarding": {"mode": "none", "number": null}}}}))]
 pub struct ConfigurationGroup {
     /// XPhone's.
     guid: Uuid,
     name: String,
     location: Above,
-    teams_sync: Inherited,
+    #[serde(flatten)]
+    functions: Functions,
+}
+
+/// What is set and what holds, each function for itself.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Functions {
+    /// How much of Teams and XPhone is kept in step.
+    teams_sync: Inherited<TeamsSync>,
+    /// Which programs are told of when they use the microphone.
+    microphone_sync: Inherited<MicrophoneSync>,
+    /// The central profile template `MS Teams`.
+    profile_template: Inherited<ProfileTemplate>,
 }
 
 /// The location that a configuration group is in.
@@ -54,12 +81,12 @@ pub struct Above {
 
 /// What is set, and what holds.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Inherited {
+pub struct Inherited<T> {
     /// What is set there itself; null: nothing, for a group *Default*.
     #[schema(required)]
-    set: Option<TeamsSync>,
+    set: Option<T>,
     /// What holds there.
-    effective: TeamsSync,
+    effective: T,
     /// Where that comes from.
     from: SetAt,
 }
@@ -121,13 +148,39 @@ impl From<Level> for SetAt {
     }
 }
 
-impl Inherited {
+impl<T: Clone> Inherited<T> {
     /// All or nothing: a group with settings of its own takes nothing from its location.
-    fn at(group: Option<policy::TeamsSync>, location: Option<policy::TeamsSync>) -> Self {
-        let nothing = policy::TeamsSync { mode: Mode::None, user_may_change: false, remember_login_data: false, shadow: false };
-        let from = policy::effective(location, group, None).mode_from;
-        let effective = group.or(location).unwrap_or(nothing).into();
-        Self { set: group.map(TeamsSync::from), effective, from: from.into() }
+    fn at<S: Clone + Into<T>>(branch: &Branch, set: &HashMap<Uuid, S>, unset: S) -> Self {
+        let (here, above) = (set.get(&branch.guid), set.get(&branch.location));
+        let group = here.filter(|_| branch.guid != branch.location);
+        let (effective, from) = policy::inherit(above.cloned(), group.cloned(), unset);
+        Self { set: here.cloned().map(Into::into), effective: effective.into(), from: from.into() }
+    }
+}
+
+/// What is set at these branches and above them, read in one go for each function.
+struct Set {
+    teams_sync: HashMap<Uuid, policy::TeamsSync>,
+    microphone_sync: HashMap<Uuid, microphone::MicrophoneSync>,
+    profile_template: HashMap<Uuid, template::ProfileTemplate>,
+}
+
+impl Set {
+    async fn around(branches: &[Branch], store: &Store) -> Result<Self, StoreError> {
+        let guids: Vec<Uuid> = branches.iter().flat_map(|branch| [branch.guid, branch.location]).collect();
+        Ok(Self {
+            teams_sync: store.teams_syncs(&guids).await?,
+            microphone_sync: store.microphone_syncs(&guids).await?,
+            profile_template: store.profile_templates(&guids).await?,
+        })
+    }
+
+    fn functions(&self, branch: &Branch) -> Functions {
+        Functions {
+            teams_sync: Inherited::at(branch, &self.teams_sync, policy::TeamsSync::UNSET),
+            microphone_sync: Inherited::at(branch, &self.microphone_sync, microphone::MicrophoneSync::unset()),
+            profile_template: Inherited::at(branch, &self.profile_template, template::ProfileTemplate::unset()),
+        }
     }
 }
 
@@ -146,11 +199,10 @@ async fn locations(
     Asked(wanted): Asked<Wanted>,
 ) -> Result<Json<Page<Location>>, Problem> {
     let (cut, limit) = cut(&wanted, permit.part())?;
-    let location = |branch: Branch| {
-        let teams_sync = Inherited { set: branch.teams_sync.map(TeamsSync::from), ..Inherited::at(None, branch.teams_sync) };
-        Location { guid: branch.guid, name: branch.name, teams_sync }
-    };
-    let found = admin.store.locations(&cut).await?.into_iter().map(location).collect();
+    let branches = admin.store.locations(&cut).await?;
+    let set = Set::around(&branches, &admin.store).await?;
+    let location = |branch: Branch| Location { functions: set.functions(&branch), guid: branch.guid, name: branch.name };
+    let found = branches.into_iter().map(location).collect();
     Ok(Json(Page::cut(found, limit, |location| location.guid.to_string())))
 }
 
@@ -170,13 +222,15 @@ async fn configuration_groups(
         permit.at(LocationGuid(location))?;
         cut.location = Some(location);
     }
+    let branches = admin.store.configuration_groups(&cut).await?;
+    let set = Set::around(&branches, &admin.store).await?;
     let group = |branch: Branch| ConfigurationGroup {
+        functions: set.functions(&branch),
         guid: branch.guid,
         name: branch.name,
         location: Above { guid: branch.location, name: branch.location_name },
-        teams_sync: Inherited::at(branch.teams_sync, branch.location_teams_sync),
     };
-    let found = admin.store.configuration_groups(&cut).await?.into_iter().map(group).collect();
+    let found = branches.into_iter().map(group).collect();
     Ok(Json(Page::cut(found, limit, |group| group.guid.to_string())))
 }
 

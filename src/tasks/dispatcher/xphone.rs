@@ -65,7 +65,7 @@ fn failure(error: &Error) -> Failure {
     let trouble = match error {
         Error::Wait { retry_after } => Trouble::AsksToWait(*retry_after),
         Error::Unreachable { .. } => Trouble::Unreachable,
-        error if error.is_about_one_user() => Trouble::AboutTheUser,
+        error if error.is_about_one() => Trouble::AboutTheUser,
         Error::Contract { .. } => Trouble::StrangeAnswer,
         _ => Trouble::OurStanding,
     };

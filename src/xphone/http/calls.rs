@@ -142,6 +142,6 @@ impl XPhone {
         body: Option<Vec<u8>>,
     ) -> Question {
         let url = self.transport.url(&["users", &user.to_string(), "appointments", key]);
-        Question { call, method, url, body, concerns: Concerns::OneUser, kind: Kind::AppointmentWrites }
+        Question { call, method, url, body, concerns: Concerns::One, kind: Kind::AppointmentWrites }
     }
 }

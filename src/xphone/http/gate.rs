@@ -10,6 +10,8 @@ use crate::gate::Gate;
 pub(super) enum Kind {
     /// Setting and removing appointments.
     AppointmentWrites,
+    /// Setting and removing profile templates.
+    TemplateWrites,
     /// Getting a token.
     LogIn,
     /// Everything else.
@@ -18,11 +20,11 @@ pub(super) enum Kind {
 
 /// A gate for every kind of question, open unless the server asked to wait.
 #[derive(Debug)]
-pub(super) struct Gates([Gate; 3]);
+pub(super) struct Gates([Gate; 4]);
 
 impl Gates {
     pub(super) fn new(clock: &Clock) -> Self {
-        Self([(); 3].map(|()| Gate::new(clock.clone())))
+        Self([(); 4].map(|()| Gate::new(clock.clone())))
     }
 
     /// Fails with how long the gate will still be closed.

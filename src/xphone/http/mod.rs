@@ -6,6 +6,7 @@ mod gate;
 mod readable;
 mod session;
 mod sse;
+mod templates;
 mod transport;
 mod wire;
 

@@ -62,8 +62,8 @@ pub(super) struct Question {
 pub(super) enum Concerns {
     /// The whole gateway: a refusal means that we and the server do not speak the same contract.
     Everybody,
-    /// The user in the address.
-    OneUser,
+    /// The user or the place in the address.
+    One,
 }
 
 /// The HTTP client and the server's address.
@@ -145,7 +145,7 @@ impl Transport {
                 Err(broken(question, ServerFailure(status.as_u16())))
             }
             StatusCode::UNAUTHORIZED => Err(Error::LogIn { reason: "it takes no token of ours".to_owned() }),
-            status if status.is_client_error() && question.concerns == Concerns::OneUser => {
+            status if status.is_client_error() && question.concerns == Concerns::One => {
                 Err(Error::Refused { status: status.as_u16(), reason: reason(response).await })
             }
             status => Err(contract(question.call, format!("status {}", status.as_u16()))),

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::readable::Readable;
 use crate::domain::ids::{ConfigurationGroupGuid, LocationGuid, PresenceStateGuid, ProfileGuid, UserGuid};
 use crate::domain::mapping::{self, StatusKind};
+use crate::domain::template::{self, FoundTemplate};
 use crate::xphone::values;
 
 #[derive(Serialize)]
@@ -211,6 +212,21 @@ pub(super) struct ListedAppointment {
     pub appointment: Appointment,
 }
 
+#[derive(Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Template {
+    pub name: String,
+    pub presence_state_guid: Uuid,
+    pub call_forwarding: CallForwarding,
+    pub active: bool,
+}
+
+#[derive(Deserialize, Serialize)]
+pub(super) struct CallForwarding {
+    pub mode: String,
+    pub number: Option<String>,
+}
+
 const TEAM_COLLEAGUE: &str = "teamColleague";
 
 impl From<Capabilities> for values::Capabilities {
@@ -336,6 +352,27 @@ impl From<&values::Appointment> for Appointment {
             end: value.end,
             visible_from,
         }
+    }
+}
+
+impl From<Template> for values::ListedTemplate {
+    fn from(wire: Template) -> Self {
+        let template = FoundTemplate {
+            status: PresenceStateGuid(wire.presence_state_guid),
+            call_forwarding: template::CallForwarding::from_parts(&wire.call_forwarding.mode, wire.call_forwarding.number),
+            active: wire.active,
+        };
+        Self { name: wire.name, template }
+    }
+}
+
+impl Template {
+    /// A template that users are offered.
+    pub(super) fn active(name: &str, template: &template::Template) -> Self {
+        let forwarding = &template.call_forwarding;
+        let call_forwarding =
+            CallForwarding { mode: forwarding.label().to_owned(), number: forwarding.number().map(str::to_owned) };
+        Self { name: name.to_owned(), presence_state_guid: template.status.0, call_forwarding, active: true }
     }
 }
 

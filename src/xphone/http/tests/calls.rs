@@ -167,7 +167,7 @@ async fn what_is_gone_already_counts_as_deleted() {
         assert_eq!(world.last().what, format!("DELETE /users/{ANNA}/appointments/presence"));
     }
     let world = open_world(|_| Reply::Text(409, "")).await;
-    assert!(world.xphone.delete_appointment(user(), "presence").await.unwrap_err().is_about_one_user());
+    assert!(world.xphone.delete_appointment(user(), "presence").await.unwrap_err().is_about_one());
 }
 
 #[tokio::test]

@@ -73,11 +73,11 @@ async fn a_throttled_log_in_is_left_alone() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_about_one_user() {
+async fn a_refusal_is_about_one() {
     for status in [400, 403, 404, 409, 422] {
         let said = json!({"error": "no profile \"Zahnarzt\" for anna@example.org"});
         let (error, _) = put(move |_| Reply::Json(status, said.clone())).await;
-        assert!(error.is_about_one_user() && !error.maybe_applied());
+        assert!(error.is_about_one() && !error.maybe_applied());
         let Error::Refused { status: told, reason } = error else { panic!("{error:?}") };
         assert_eq!((told, reason.as_str()), (status, "no profile … for …"));
     }
@@ -91,7 +91,7 @@ async fn a_refusal_of_what_concerns_everybody_is_not() {
         let world = open_world(move |_| Reply::With(status, "location", "/elsewhere".to_owned())).await;
         let error = world.xphone.locations().await.unwrap_err();
         assert!(matches!(error, Error::Contract { call: "locations", .. }), "{error:?}");
-        assert!(!error.is_about_one_user());
+        assert!(!error.is_about_one());
         assert_eq!(world.asked().len(), 2, "no redirect is followed");
     }
 }
@@ -101,7 +101,7 @@ async fn after_the_question_went_out_it_may_have_been_applied() {
     for status in [500, 502, 504] {
         let (error, world) = put(move |_| Reply::Text(status, "")).await;
         assert!(error.maybe_applied(), "{error:?}");
-        assert!(!error.is_about_one_user());
+        assert!(!error.is_about_one());
         let error = world.xphone.locations().await.unwrap_err();
         assert!(matches!(error, Error::Unreachable { maybe_applied: false, .. }), "reading applies nothing: {error:?}");
     }

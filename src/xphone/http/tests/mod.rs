@@ -5,3 +5,4 @@ mod events;
 mod failures;
 mod server;
 mod session;
+mod templates;

@@ -1,5 +1,7 @@
 //! The composition root: wires store, clients, tasks and listeners, starts them and stops them.
 
+mod login;
+
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::io;
@@ -9,6 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::http::StatusCode;
+use login::EntraLogin;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -20,8 +23,8 @@ use crate::clock::Clock;
 use crate::config::{Config, Graph};
 use crate::graph::client::Client;
 use crate::graph::notification::{PrivateKeys, TokenVerifier};
-use crate::graph::token::{Delegated, Identity};
-use crate::http::{self, Admin, Auth, Webhook};
+use crate::graph::token::{Delegated, Identity, People};
+use crate::http::{self, Admin, Auth, SignIn, Webhook};
 use crate::store::{Store, StoreError};
 use crate::tasks::Activators;
 use crate::tasks::appointments::Appointments;
@@ -30,9 +33,11 @@ use crate::tasks::depositor;
 use crate::tasks::directory::Directory;
 use crate::tasks::dispatcher::{Dispatcher, TeamsCourier, XphoneCourier};
 use crate::tasks::driver::{Task, chain, drive};
+use crate::tasks::enrolment::desk;
 use crate::tasks::intake::Intake;
 use crate::tasks::lifecycle::Lifecycle;
 use crate::tasks::listener::Listener;
+use crate::tasks::logins::Logins;
 use crate::tasks::opener::Opener;
 use crate::tasks::reconciler::Reconciler;
 use crate::tasks::subscriptions::{Addresses, Subscriptions};
@@ -49,6 +54,7 @@ const QUEUE_PERIOD: Duration = Duration::from_secs(1);
 const CONFIRM_PERIOD: Duration = Duration::from_millis(250);
 const SUBSCRIPTIONS_PERIOD: Duration = Duration::from_secs(10);
 const UPKEEP_PERIOD: Duration = Duration::from_hours(1);
+const LOGINS_PERIOD: Duration = Duration::from_mins(10);
 /// A request that takes longer, its sending included, is given up.
 const REQUEST_MAX: Duration = Duration::from_secs(15);
 /// A soft stop that takes longer becomes a hard one.
@@ -102,6 +108,9 @@ pub struct App {
     pub tasks: Tasks,
     activators: Activators,
     auth: Auth,
+    people: Option<Arc<People>>,
+    delegated: Box<Delegated>,
+    public_url: Option<Url>,
     replica: Uuid,
 }
 
@@ -131,6 +140,8 @@ pub struct Tasks {
     pub sweep: Sweep,
     /// Profile templates in XPhone.
     pub templates: Templates,
+    /// Proves links anew; `None`: people cannot reach us to sign in.
+    pub logins: Option<Logins>,
     /// Forgets.
     pub upkeep: Upkeep,
 }
@@ -145,10 +156,13 @@ impl App {
         let activators = Activators::default();
         let replica = Uuid::new_v4();
         let parts = Parts { config, store: &store, clock: &clock, metrics: &metrics, activators: &activators, replica };
-        let tasks = parts.tasks()?;
+        let people = parts.people()?;
+        let tasks = parts.tasks(people.clone())?;
+        let delegated = Box::new(Delegated::new(&config.graph, graph::http_client()?, clock.clone())?);
+        let public_url = config.http.public_url.clone();
         let entra = config.admin.oidc.as_ref().map(|settings| graph::http_client().map(|http| (settings, http))).transpose()?;
         let auth = Auth::new(store.clone(), clock.clone(), config.admin.bootstrap_token.clone(), entra);
-        Ok(Self { store, clock, metrics, tasks, activators, auth, replica })
+        Ok(Self { store, clock, metrics, tasks, activators, auth, people, delegated, public_url, replica })
     }
 
     /// Binds both listeners and starts everything.
@@ -180,19 +194,30 @@ impl App {
         let (deposits, depositor) = depositor::channel(self.store.clone(), self.activators.clone());
         let webhook = Webhook { deposits, clock: self.clock.clone(), metrics: self.metrics.clone() };
         tracker.spawn(depositor.run(stop_tasks.clone()));
-        tracker.spawn(serve(public, http::public_router(webhook), stop_http.clone()));
-        tracker.spawn(serve(admin, http::admin_router(self.admin()), stop_http.clone()));
+        let (delegated, store, clock) = (self.delegated.as_ref().clone(), self.store.clone(), self.clock.clone());
+        let (enrolments, desk) = desk::open(delegated, store, clock, self.activators.clone());
+        tracker.spawn(desk.run(stop_tasks.clone()));
+        tracker.spawn(serve(public, http::public_router(webhook, self.sign_in()), stop_http.clone()));
+        tracker.spawn(serve(admin, http::admin_router(self.admin(enrolments)), stop_http.clone()));
         tracker.close();
         Running { tracker, stop_tasks, stop_http, store: self.store.clone(), replica: self.replica }
     }
 
-    fn admin(&self) -> Admin {
+    fn sign_in(&self) -> Option<SignIn> {
+        let (people, public_url) = (self.people.clone()?, self.public_url.as_ref()?);
+        let (store, clock, activators) = (self.store.clone(), self.clock.clone(), self.activators.clone());
+        Some(SignIn::new(store, clock, activators, Arc::new(EntraLogin { people }), public_url))
+    }
+
+    fn admin(&self, enrolments: desk::Enrolments) -> Admin {
         Admin {
             store: self.store.clone(),
             clock: self.clock.clone(),
             metrics: self.metrics.clone(),
             activators: self.activators.clone(),
             auth: self.auth.clone(),
+            enrolments,
+            public_url: self.public_url.clone(),
         }
     }
 }
@@ -208,7 +233,14 @@ struct Parts<'a> {
 }
 
 impl Parts<'_> {
-    fn tasks(&self) -> Result<Tasks, StartError> {
+    fn people(&self) -> Result<Option<Arc<People>>, StartError> {
+        let Some(public_url) = &self.config.http.public_url else { return Ok(None) };
+        let redirect = under(public_url, http::sign_in::CALLBACK_PATH)?;
+        let people = People::new(&self.config.graph, redirect, graph::http_client()?, self.clock.clone())?;
+        Ok(Some(Arc::new(people)))
+    }
+
+    fn tasks(&self, people: Option<Arc<People>>) -> Result<Tasks, StartError> {
         let graph_config = &self.config.graph;
         let http = graph::http_client()?;
         let graph = Arc::new(self.graph(http.clone())?);
@@ -272,6 +304,7 @@ impl Parts<'_> {
             teams_dispatcher: self.teams_dispatcher(graph),
             confirmer: Confirmer(Arc::clone(&reading)),
             sweep: Sweep { reading, period: graph_config.sweep, replica, round: Mutex::new(None) },
+            logins: people.map(|people| Logins { store: store(), people, replica, clock: clock() }),
             upkeep: Upkeep {
                 store: store(),
                 clock: clock(),
@@ -344,11 +377,11 @@ impl Parts<'_> {
 }
 
 fn addresses(public_url: &Url) -> Result<Addresses, url::ParseError> {
-    let base = public_url.as_str().trim_end_matches('/');
-    Ok(Addresses {
-        notifications: format!("{base}/graph/notifications").parse()?,
-        lifecycle: format!("{base}/graph/lifecycle").parse()?,
-    })
+    Ok(Addresses { notifications: under(public_url, "/graph/notifications")?, lifecycle: under(public_url, "/graph/lifecycle")? })
+}
+
+fn under(public_url: &Url, path: &str) -> Result<Url, url::ParseError> {
+    format!("{}{path}", public_url.as_str().trim_end_matches('/')).parse()
 }
 
 impl Tasks {
@@ -369,6 +402,9 @@ impl Tasks {
         ];
         if let Some(subscriptions) = self.subscriptions {
             all.push((Box::new(subscriptions), SUBSCRIPTIONS_PERIOD, wake.subscriptions.clone()));
+        }
+        if let Some(logins) = self.logins {
+            all.push((Box::new(logins), LOGINS_PERIOD, wake.logins.clone()));
         }
         all
     }

@@ -10,11 +10,12 @@ use presence_gateway::domain::policy::{Mode, TeamsSync};
 use presence_gateway::domain::reconcile::TEAMS_PROFILE;
 use presence_gateway::domain::subscription::AccountId;
 use presence_gateway::graph::certificate::NotificationCertificate;
-use presence_gateway::store::Store;
+use presence_gateway::store::audit::{Actor, Entry, Target};
 use presence_gateway::store::directory::{Location, Status};
 use presence_gateway::store::feed::Feed;
 use presence_gateway::store::lease::Lease;
 use presence_gateway::store::subscription::StoredSubscription;
+use presence_gateway::store::{Store, commit};
 use secrecy::SecretString;
 use uuid::Uuid;
 
@@ -78,7 +79,12 @@ impl People {
         for (subscription, users) in self.subscriptions.iter().zip(self.teams.chunks(USERS_PER_SUBSCRIPTION)) {
             let account = AccountId(Uuid::new_v4());
             let name = format!("subscriber-{}@bench.example", account.0);
-            store.enrol_account(account, &name, &SecretString::from("never used"), now).await?;
+            let target = Target { kind: "subscriber_account", id: None };
+            let (actor, action) = (&Actor::CommandLine, "subscriber account enrolled");
+            let entry = Entry { actor, remote: None, action, target, before: None, after: None };
+            let mut tx = store.begin().await?;
+            store.enrol_account(&mut tx, (account, &name), &SecretString::from("never used"), &entry, now).await?;
+            commit(tx).await?;
             let users: BTreeSet<TeamsUserId> = users.iter().copied().map(TeamsUserId).collect();
             let stored = StoredSubscription {
                 id: subscription.id,

@@ -7,10 +7,11 @@ use clap::Args;
 use super::Failure;
 use crate::clock::Clock;
 use crate::config::{Config, Sources};
-use crate::domain::subscription::AccountId;
 use crate::graph;
 use crate::graph::token::{Delegated, DeviceCode};
-use crate::store::{Store, StoreError};
+use crate::store::audit::Actor;
+use crate::store::{Store, StoreError, commit};
+use crate::tasks::enrolment::{self, Enrolment, EnrolmentError};
 
 /// `presence-gateway sign-in`
 #[derive(Debug, Args)]
@@ -25,20 +26,21 @@ pub enum SignInError {
     /// The HTTP client cannot be made.
     #[error("the HTTP client cannot be set up: are the system's root certificates there?")]
     Http(#[from] reqwest::Error),
-    /// Entra ID refused.
+    /// It could not be enrolled.
     #[error(transparent)]
-    Token(#[from] graph::token::Error),
-    /// Our memory fails.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// Another account signed in.
-    #[error(
-        "somebody else signed in than {expected}: nothing was kept; sign out in that browser, or use a private window, and try again"
-    )]
-    SomebodyElse {
-        /// Who should have.
-        expected: String,
-    },
+    Enrolment(#[from] EnrolmentError),
+}
+
+impl From<graph::token::Error> for SignInError {
+    fn from(error: graph::token::Error) -> Self {
+        Self::Enrolment(error.into())
+    }
+}
+
+impl From<StoreError> for SignInError {
+    fn from(error: StoreError) -> Self {
+        Self::Enrolment(error.into())
+    }
 }
 
 impl SignIn {
@@ -67,13 +69,10 @@ pub async fn enrol(
     show: impl FnOnce(&DeviceCode),
 ) -> Result<(), SignInError> {
     let delegated = Delegated::new(&config.graph, graph::http_client()?, clock.clone())?;
-    let code = delegated.start().await?;
-    show(&code);
-    let enrolled = delegated.poll(&code).await?;
-    if !enrolled.user_principal_name.eq_ignore_ascii_case(user_principal_name) {
-        return Err(SignInError::SomebodyElse { expected: user_principal_name.to_owned() });
-    }
-    let id = AccountId(enrolled.object_id.0);
-    store.enrol_account(id, &enrolled.user_principal_name, &enrolled.refresh_token, clock.now()).await?;
-    Ok(())
+    let enrolment = Enrolment::begin(delegated, user_principal_name).await?;
+    show(&enrolment.code);
+    let enrolled = enrolment.signed_in().await?;
+    let mut tx = store.begin().await?;
+    enrolment::keep(store, &mut tx, &enrolled, (&Actor::CommandLine, None), clock.now()).await?;
+    Ok(commit(tx).await?)
 }

@@ -45,6 +45,13 @@ impl Sources {
         self
     }
 
+    /// The same without a variable.
+    #[must_use]
+    pub fn without(mut self, key: &str) -> Self {
+        self.environment.remove(key);
+        self
+    }
+
     /// Where the operator's Postgres is, whatever else the settings say; for demo and tests, which need nothing else.
     #[must_use]
     pub fn database_url(&self) -> Option<SecretString> {

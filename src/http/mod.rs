@@ -3,17 +3,21 @@
 mod admin;
 mod health;
 mod problem;
+pub mod sign_in;
 mod webhook;
 
 pub use admin::auth::Auth;
 pub use admin::document as admin_document;
+pub use sign_in::SignIn;
 pub use webhook::Webhook;
 
 use axum::Router;
+use url::Url;
 
 use crate::clock::Clock;
 use crate::store::Store;
 use crate::tasks::Activators;
+use crate::tasks::enrolment::desk::Enrolments;
 use crate::telemetry::Metrics;
 
 /// What the admin listener works with.
@@ -29,11 +33,16 @@ pub struct Admin {
     pub activators: Activators,
     /// Who may come in.
     pub auth: Auth,
+    /// Where subscriber accounts are enrolled.
+    pub enrolments: Enrolments,
+    /// Where users reach the sign-in pages, if they do.
+    pub public_url: Option<Url>,
 }
 
-/// The public listener: Graph's posts, and nothing else.
-pub fn public_router(webhook: Webhook) -> Router {
-    webhook::router(webhook)
+/// The public listener: Graph's posts, the sign-in pages if people can reach them, and nothing else.
+pub fn public_router(webhook: Webhook, sign_in: Option<SignIn>) -> Router {
+    let pages = sign_in.map(sign_in::router).unwrap_or_default();
+    webhook::router(webhook).merge(pages)
 }
 
 /// The admin listener: health, metrics, and the admin API for whoever has a token.

@@ -36,6 +36,14 @@ pub enum Kind {
     NotFound,
     /// There is such a thing, but not for this method.
     WrongMethod,
+    /// Teams' directory has no such account.
+    TeamsAccountUnknown,
+    /// The account may not sign in.
+    TeamsAccountDisabled,
+    /// Somebody else is linked to the account.
+    TeamsAccountTaken,
+    /// Nobody can reach our pages.
+    NoPublicUrl,
     /// Somebody else changed it meanwhile.
     Stale,
     /// The body is too long.
@@ -46,17 +54,23 @@ pub enum Kind {
     BadBody,
     /// Too many failed log-ins.
     TooManyFailures,
+    /// Too many enrolments wait for a person.
+    TooManyEnrolments,
     /// A defect of ours.
     Internal,
+    /// Entra ID does not take what the settings say.
+    EntraRefused,
     /// Postgres fails.
     DatabaseUnavailable,
     /// Entra ID fails.
     SignInUnavailable,
+    /// Entra ID gives no codes.
+    EntraUnavailable,
 }
 
 impl Kind {
     /// Every kind, by status.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 25] = [
         Self::BadGuid,
         Self::BadQuery,
         Self::BadJson,
@@ -67,14 +81,21 @@ impl Kind {
         Self::NoChoice,
         Self::NotFound,
         Self::WrongMethod,
+        Self::TeamsAccountUnknown,
+        Self::TeamsAccountDisabled,
+        Self::TeamsAccountTaken,
+        Self::NoPublicUrl,
         Self::Stale,
         Self::TooLarge,
         Self::WrongMediaType,
         Self::BadBody,
         Self::TooManyFailures,
+        Self::TooManyEnrolments,
         Self::Internal,
+        Self::EntraRefused,
         Self::DatabaseUnavailable,
         Self::SignInUnavailable,
+        Self::EntraUnavailable,
     ];
 
     /// Status, name, and what it means.
@@ -90,6 +111,12 @@ impl Kind {
             Self::NoChoice => (StatusCode::FORBIDDEN, "no-choice", "The policy there leaves users no choice"),
             Self::NotFound => (StatusCode::NOT_FOUND, "not-found", "There is no such thing"),
             Self::WrongMethod => (StatusCode::METHOD_NOT_ALLOWED, "wrong-method", "This address takes other methods"),
+            Self::TeamsAccountUnknown => (StatusCode::CONFLICT, "teams-account-unknown", "Teams' directory has no such account"),
+            Self::TeamsAccountDisabled => (StatusCode::CONFLICT, "teams-account-disabled", "The Teams account may not sign in"),
+            Self::TeamsAccountTaken => {
+                (StatusCode::CONFLICT, "teams-account-taken", "Somebody else is linked to this Teams account")
+            }
+            Self::NoPublicUrl => (StatusCode::CONFLICT, "no-public-url", "The settings do not say where users reach the gateway"),
             Self::Stale => {
                 (StatusCode::PRECONDITION_FAILED, "stale", "What is set is not what If-Match or If-None-Match expects")
             }
@@ -99,13 +126,18 @@ impl Kind {
                 (StatusCode::UNPROCESSABLE_ENTITY, "bad-body", "A field is unknown, missing, or has a value it may not have")
             }
             Self::TooManyFailures => (StatusCode::TOO_MANY_REQUESTS, "too-many-failures", "Too many log-ins failed; wait"),
+            Self::TooManyEnrolments => {
+                (StatusCode::TOO_MANY_REQUESTS, "too-many-enrolments", "Too many enrolments wait for a person")
+            }
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "A defect of the gateway"),
+            Self::EntraRefused => (StatusCode::BAD_GATEWAY, "entra-refused", "Entra ID does not take what the settings say"),
             Self::DatabaseUnavailable => {
                 (StatusCode::SERVICE_UNAVAILABLE, "database-unavailable", "Postgres cannot be used just now")
             }
             Self::SignInUnavailable => {
                 (StatusCode::SERVICE_UNAVAILABLE, "sign-in-unavailable", "Entra ID's signing keys cannot be had just now")
             }
+            Self::EntraUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "entra-unavailable", "Entra ID gives no answer just now"),
         }
     }
 

@@ -1,21 +1,17 @@
 //! Tokens for the admin API: made once, kept as hashes, revocable.
 
-use aws_lc_rs::digest::{SHA256, digest};
-use aws_lc_rs::rand;
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::{SignedDuration, Timestamp};
 use jiff_sqlx::ToSqlx;
 use secrecy::SecretString;
 use uuid::Uuid;
 
 use super::audit::{self, Actor, Entry, Target};
+use super::secret::{hash, random};
 use super::{Store, StoreError, commit, known};
 use crate::domain::ids::LocationGuid;
 
 /// How a token begins, so that people and secret scanners know what they found.
 pub const PREFIX: &str = "pgw_";
-const RANDOM_BYTES: usize = 32;
 /// A token's last use is written at most this often.
 const USE_NOTED_EVERY: SignedDuration = SignedDuration::from_mins(1);
 
@@ -68,18 +64,6 @@ pub struct ApiToken {
     pub revoked_at: Option<Timestamp>,
 }
 
-/// What is kept of a token. It has 256 random bits: a slow hash protects what can be guessed, and this cannot; and since it is the
-/// hash that is looked up, how long that takes tells nothing about the token.
-fn hash(token: &str) -> Vec<u8> {
-    digest(&SHA256, token.as_bytes()).as_ref().to_vec()
-}
-
-fn random() -> Result<String, StoreError> {
-    let mut bytes = [0; RANDOM_BYTES];
-    rand::fill(&mut bytes).map_err(|_| StoreError::NoRandomness)?;
-    Ok(format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes)))
-}
-
 impl Store {
     /// Makes a token and tells it, this once; `None`: a valid token has that name.
     ///
@@ -92,7 +76,7 @@ impl Store {
         location: Option<LocationGuid>,
         now: Timestamp,
     ) -> Result<Option<SecretString>, StoreError> {
-        let token = random()?;
+        let token = random(PREFIX)?;
         let mut tx = self.begin().await?;
         let made = sqlx::query!(
             "insert into api_token (id, name, hash, role, location_guid, created_at) values ($1, $2, $3, $4, $5, $6)

@@ -2,7 +2,7 @@
 
 mod difference;
 mod due;
-mod link;
+pub mod link;
 mod refusal;
 mod teams;
 
@@ -17,7 +17,6 @@ use crate::domain::ids::{ConfigurationGroupGuid, LocationGuid, PresenceStateGuid
 
 pub use difference::Changes;
 pub use due::Due;
-pub use link::{Linked, Unlinked};
 pub use refusal::{Accepted, Refusal};
 pub use teams::Position;
 

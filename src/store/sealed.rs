@@ -5,6 +5,7 @@ use zeroize::Zeroizing;
 
 use super::StoreError;
 use crate::config::{KEY_BYTES, SealingKeys};
+use crate::domain::ids::{TeamsUserId, UserGuid};
 
 /// What a sealed value is for; a value sealed for one purpose does not open for another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,16 +20,19 @@ pub enum Purpose {
     PseudonymKey,
     /// From where Graph tells what changes about people.
     PeopleLink,
+    /// Login data that this user left, as this Teams account: it opens for nobody else.
+    KeptLogin(UserGuid, TeamsUserId),
 }
 
 impl Purpose {
-    fn bound(self) -> Aad<&'static [u8]> {
+    fn bound(self) -> Aad<Vec<u8>> {
         Aad::from(match self {
-            Self::RefreshToken => b"refresh token".as_slice(),
-            Self::PrivateKey => b"private key",
-            Self::ClientState => b"client state",
-            Self::PseudonymKey => b"pseudonym key",
-            Self::PeopleLink => b"people link",
+            Self::RefreshToken => b"refresh token".to_vec(),
+            Self::PrivateKey => b"private key".to_vec(),
+            Self::ClientState => b"client state".to_vec(),
+            Self::PseudonymKey => b"pseudonym key".to_vec(),
+            Self::PeopleLink => b"people link".to_vec(),
+            Self::KeptLogin(user, teams) => [b"kept login".as_slice(), user.0.as_bytes(), teams.0.as_bytes()].concat(),
         })
     }
 }
@@ -52,6 +56,16 @@ pub(super) fn open(keys: &SealingKeys, purpose: Purpose, sealed: &[u8]) -> Resul
         }
     }
     Err(StoreError::Sealed)
+}
+
+/// Sealed with the current key, if it is not yet; fails where no key opens it.
+pub(super) fn anew(keys: &SealingKeys, purpose: Purpose, sealed: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+    let current = SealingKeys { current: keys.current.clone(), previous: Vec::new() };
+    if open(&current, purpose, sealed).is_ok() {
+        return Ok(None);
+    }
+    let plain = open(keys, purpose, sealed)?;
+    seal(keys, purpose, &plain).map(Some)
 }
 
 fn key(bytes: &[u8; KEY_BYTES]) -> Result<RandomizedNonceKey, StoreError> {
@@ -82,5 +96,27 @@ mod tests {
         assert!(open(&keys(1, &[]), Purpose::RefreshToken, &bent).is_err());
         assert!(open(&keys(1, &[]), Purpose::RefreshToken, b"short").is_err());
         assert_ne!(seal(&keys(1, &[]), Purpose::RefreshToken, b"token").unwrap(), sealed, "nonces differ");
+    }
+
+    #[test]
+    fn what_one_user_left_opens_for_nobody_else() {
+        let id = uuid::Uuid::from_u128;
+        let (anna, ben) = (UserGuid(id(1)), UserGuid(id(2)));
+        let (account, other) = (TeamsUserId(id(3)), TeamsUserId(id(4)));
+        let sealed = seal(&keys(1, &[]), Purpose::KeptLogin(anna, account), b"token").unwrap();
+        let check = |purpose, opens| assert_eq!(open(&keys(1, &[]), purpose, &sealed).is_ok(), opens, "{purpose:?}");
+        check(Purpose::KeptLogin(anna, account), true);
+        check(Purpose::KeptLogin(ben, account), false);
+        check(Purpose::KeptLogin(anna, other), false);
+        check(Purpose::RefreshToken, false);
+    }
+
+    #[test]
+    fn what_an_earlier_key_sealed_is_sealed_anew_once() {
+        let old = seal(&keys(1, &[]), Purpose::ClientState, b"state").unwrap();
+        let anew = anew(&keys(2, &[1]), Purpose::ClientState, &old).unwrap().unwrap();
+        assert_eq!(open(&keys(2, &[]), Purpose::ClientState, &anew).unwrap().as_slice(), b"state");
+        assert_eq!(super::anew(&keys(2, &[1]), Purpose::ClientState, &anew).unwrap(), None, "it is sealed with the current key");
+        assert!(super::anew(&keys(2, &[3]), Purpose::ClientState, &old).is_err());
     }
 }

@@ -14,6 +14,8 @@
 //! | [`listener`] | reads what XPhone shows, and follows its events |
 //! | [`appointments`] | compares our appointments in XPhone with what we recorded |
 //! | [`templates`] | makes, adapts and removes profile templates in XPhone |
+//! | [`logins`] | proves links anew with the login data that users left |
+//! | [`enrolment`] | waits for people who sign subscriber accounts in |
 //! | [`upkeep`] | forgets what has served its time |
 
 pub mod appointments;
@@ -22,9 +24,11 @@ pub mod depositor;
 pub mod directory;
 pub mod dispatcher;
 pub mod driver;
+pub mod enrolment;
 pub mod intake;
 pub mod lifecycle;
 pub mod listener;
+pub mod logins;
 mod named;
 pub mod opener;
 pub mod reconciler;
@@ -82,6 +86,8 @@ pub struct Activators {
     pub appointments: Activator,
     /// A profile template in XPhone may be to make, adapt or remove.
     pub templates: Activator,
+    /// Somebody wants links proved anew now.
+    pub logins: Activator,
     /// Somebody wants old things forgotten now.
     pub upkeep: Activator,
 }

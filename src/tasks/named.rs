@@ -5,7 +5,7 @@ use super::{Activator, Activators};
 impl Activators {
     /// Every task that runs by itself: its name, what it does, how to wake it; in the order in which a change passes through them.
     #[must_use]
-    pub fn named(&self) -> [(&'static str, &'static str, &Activator); 13] {
+    pub fn named(&self) -> [(&'static str, &'static str, &Activator); 14] {
         [
             ("directory", "reads people, profiles and the tree", &self.directory),
             ("listener", "reads what XPhone shows, and follows its events", &self.listener),
@@ -19,6 +19,7 @@ impl Activators {
             ("confirmer", "reads again what notifications told", &self.confirmer),
             ("sweep", "reads everybody in turn", &self.sweep),
             ("templates", "makes, adapts and removes profile templates in XPhone", &self.templates),
+            ("logins", "proves links anew with the login data that users left", &self.logins),
             ("upkeep", "forgets what has served its time", &self.upkeep),
         ]
     }

@@ -19,9 +19,10 @@ use crate::domain::subscription::{AccountId, Held, RENEWAL_AFTER_MAX, RENEWAL_AF
 use crate::graph::client::{Client, EncryptionCertificate, NewSubscription, Subscription};
 use crate::graph::token::{AccessToken, Delegated};
 use crate::graph::{self, SubscriptionId, certificate};
-use crate::store::Store;
+use crate::store::account::Account;
 use crate::store::certificate::StoredCertificate;
 use crate::store::subscription::StoredSubscription;
+use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
 
 const LEASE: &str = "subscriptions";
@@ -85,14 +86,14 @@ impl Subscriptions {
         let certificate = self.certificate(now).await?;
         let accounts = self.store.accounts().await?;
         let usable: Vec<AccountId> =
-            accounts.iter().filter(|account| account.problem.is_none()).map(|account| account.id).collect();
+            accounts.iter().filter(|account| account.problem.is_none() && !account.leaving).map(|account| account.id).collect();
         let stored = self.store.subscriptions().await?;
         let secrets: BTreeSet<Uuid> = self.store.client_states().await?.into_iter().map(|(id, _)| id).collect();
         // What an account in trouble holds goes on telling us until it ends; without the account nobody can renew or delete it.
         let ours = |stored: &&StoredSubscription| usable.contains(&stored.account) || stored.expires_at <= now;
         let held: Vec<Held> = stored.iter().filter(ours).map(|stored| self.held(stored, &certificate, &secrets)).collect();
         let plan = plan(&self.store.users_to_watch().await?, &usable, &held, now);
-        let mut failed = None;
+        let mut failed = self.see_off(&accounts, &stored, now).await;
         for step in &plan.steps {
             let account = account_of(step, &stored);
             // Each step may take long; whoever has lost the lease meanwhile must not undo what its new holder does.
@@ -113,6 +114,32 @@ impl Subscriptions {
         }
         self.measure().await?;
         failed.map_or(Ok(Progress::Idle), Err)
+    }
+
+    /// Lets accounts go that somebody removed: first what they hold at Graph, then what is kept of them.
+    async fn see_off(&self, accounts: &[Account], stored: &[StoredSubscription], now: Timestamp) -> Option<TaskError> {
+        let mut failed = None;
+        for account in accounts.iter().filter(|account| account.leaving && !self.rests(Some(account.id), now)) {
+            let live = stored.iter().filter(|held| held.account == account.id && held.expires_at > now);
+            if let Err(error) = self.let_go(account, live).await {
+                tracing::warn!(error = %chain(&error), "a removed account's subscription could not be deleted; it ends within the hour");
+                self.rest(Some(account.id), now + RETRY_AFTER);
+                failed = Some(error);
+            }
+        }
+        failed
+    }
+
+    async fn let_go(&self, account: &Account, live: impl Iterator<Item = &StoredSubscription>) -> Result<(), TaskError> {
+        for held in live {
+            match self.token(account.id).await {
+                Ok(token) => self.graph.delete_subscription(&token, &SubscriptionId(held.id.to_string())).await?,
+                // Nobody can delete it any more: it ends by itself, and what it tells until then is refused.
+                Err(TaskError::Token(graph::token::Error::SignInAgain { .. }) | TaskError::Store(StoreError::Sealed)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(self.store.forget_account(account.id, self.clock.now()).await?)
     }
 
     fn rests(&self, account: Option<AccountId>, now: Timestamp) -> bool {

@@ -12,6 +12,9 @@ use crate::store::Store;
 /// Graph retries for four hours, and a subscription lives for one: after that nothing names a certificate any more.
 const CERTIFICATES_KEPT: SignedDuration = SignedDuration::from_hours(6);
 
+/// How long the end of an enrolment is told.
+const ENROLMENTS_KEPT: SignedDuration = SignedDuration::from_hours(7 * 24);
+
 /// Forgets.
 #[derive(Debug)]
 pub struct Upkeep {
@@ -39,6 +42,10 @@ impl Task for Upkeep {
             self.store.forget_refusals(shown_before).await?;
             self.store.forget_certificates(now - CERTIFICATES_KEPT).await?;
             self.store.forget_audit(now - self.audit_kept).await?;
+            self.store.forget_tickets(now).await?;
+            self.store.forget_enrolments(now - ENROLMENTS_KEPT).await?;
+            self.store.forget_left_accounts(now).await?;
+            self.store.seal_anew().await?;
             Ok(Progress::Idle)
         }
         .boxed()

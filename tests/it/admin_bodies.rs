@@ -72,3 +72,42 @@ async fn bodies_look_like_this() {
     assert_snapshot!("audit", see(Method::GET, "v1/audit", None).await);
     assert_snapshot!("tasks", see(Method::GET, "v1/tasks?limit=2", None).await);
 }
+
+#[tokio::test]
+async fn bodies_about_accounts_look_like_this() {
+    let (world, [anna]) = World::with_people(["anna"]).await;
+    let subscriber = world.app.store.accounts().await.unwrap()[0].id.0;
+    let subscription: Uuid = world.graph_look("subscriptions").await[0]["id"].as_str().unwrap().parse().unwrap();
+    let certificate: Uuid =
+        world.graph_look("subscriptions").await[0]["encryptionCertificateId"].as_str().unwrap().parse().unwrap();
+    let names = [
+        (anna.xphone, "<anna>"),
+        (anna.teams, "<anna in Teams>"),
+        (subscriber, "<subscriber>"),
+        (subscription, "<subscription>"),
+        (certificate, "<certificate>"),
+    ];
+    let see = async |method, path: &str, body| {
+        let seen = world.seen(method, path, body, &names).await;
+        // A moment within minutes, by chance.
+        let line =
+            |line: &str| if line.contains("renew_at") { line.split(':').next().unwrap().to_owned() } else { line.to_owned() };
+        seen.lines().map(line).collect::<Vec<_>>().join("\n")
+    };
+    let account = format!("v1/users/{}/teams-account", anna.xphone);
+    assert_snapshot!("teams_account_by_address", see(Method::GET, &account, None).await);
+    assert_snapshot!("teams_account_linked", see(Method::PUT, &account, Some(json!({"id": anna.teams}))).await);
+    assert_snapshot!("teams_account_both", see(Method::PUT, &account, Some(json!({"id": null}))).await);
+    assert_snapshot!("teams_account_unknown", see(Method::PUT, &account, Some(json!({"user_principal_name": "x@y.z"}))).await);
+    assert_snapshot!("teams_account_deleted", see(Method::DELETE, &account, None).await);
+    let link = see(Method::POST, &format!("v1/users/{}/sign-in-link", anna.xphone), None).await;
+    let (before, after) = link.split_once(&world.public).unwrap();
+    let (path, ticket) = after.split_once("pgs_").unwrap();
+    assert_snapshot!("sign_in_link", format!("{before}<public>{path}<ticket>{}", &ticket[43..]));
+    assert_snapshot!("subscriptions", see(Method::GET, "v1/subscriptions", None).await);
+    assert_snapshot!("subscriber_accounts", see(Method::GET, "v1/subscriber-accounts", None).await);
+    assert_snapshot!(
+        "subscriber_account_unknown",
+        see(Method::DELETE, &format!("v1/subscriber-accounts/{}", Uuid::nil()), None).await
+    );
+}

@@ -27,7 +27,7 @@ use crate::world::{ADMIN_TOKEN, Person, World};
 const AUDIENCE: &str = "api://presence-gateway";
 
 /// Signs, and publishes the key.
-struct Entra {
+pub struct Entra {
     issuer: String,
     asked: Arc<AtomicU32>,
     _running: JoinSet<()>,
@@ -41,7 +41,7 @@ static SIGNER: LazyLock<EncodingKey> = LazyLock::new(|| {
 });
 
 impl Entra {
-    async fn start() -> Self {
+    pub async fn start() -> Self {
         let asked = Arc::<AtomicU32>::default();
         let metadata =
             async |headers: HeaderMap| Json(json!({"jwks_uri": format!("http://{}/keys", headers["host"].to_str().unwrap())}));
@@ -63,7 +63,7 @@ impl Entra {
     }
 
     /// A world whose people sign in here.
-    async fn world(&self) -> World {
+    pub async fn world(&self) -> World {
         World::with(|sources| {
             sources.with("GATEWAY__ADMIN__OIDC_ISSUER", &self.issuer).with("GATEWAY__ADMIN__OIDC_AUDIENCE", AUDIENCE)
         })
@@ -71,7 +71,7 @@ impl Entra {
     }
 
     /// A good token of this person, with these roles, but for what is changed.
-    fn token(&self, world: &World, person: Uuid, roles: &[&str], changes: &Value) -> String {
+    pub fn token(&self, world: &World, person: Uuid, roles: &[&str], changes: &Value) -> String {
         let now = world.clock.now().as_second();
         let mut claims = json!({
             "iss": self.issuer, "aud": AUDIENCE, "iat": now, "nbf": now, "exp": now + 3600, "oid": person, "sub": "pairwise",

@@ -48,7 +48,8 @@ fn operations() -> Vec<Operation> {
 impl Operation {
     /// The operation on something that is there.
     fn request(&self, world: &World, target: Uuid) -> RequestBuilder {
-        let path = self.path.replace("{guid}", &target.to_string()).replace("{name}", "upkeep");
+        let target = target.to_string();
+        let path = self.path.replace("{guid}", &target).replace("{id}", &target).replace("{name}", "upkeep");
         let request = world.admin_request(self.method.clone(), path.trim_start_matches('/'));
         if let Some(example) = &self.example { request.json(example) } else { request }
     }
@@ -160,12 +161,27 @@ async fn what_is_asked_for_wrongly_is_refused() {
     let check = async |path: &str, status: u16, kind: &str| {
         check_problem(world.admin_request(Method::GET, path).bearer_auth(ADMIN_TOKEN), status, kind).await;
     };
-    for path in ["v1/locations", "v1/configuration-groups", "v1/tasks", "v1/audit", "v1/audit/export"] {
+    for path in [
+        "v1/locations",
+        "v1/configuration-groups",
+        "v1/tasks",
+        "v1/audit",
+        "v1/audit/export",
+        "v1/subscriptions",
+        "v1/subscriber-accounts",
+    ] {
         for query in ["limit=0", "limit=1001", "limit=x", "limit=-1", "page=2", "limit=1&limit=2"] {
             check(&format!("{path}?{query}"), 400, "bad-query").await;
         }
     }
-    for query in ["locations?after=x", "audit?after=x", "locations?search=%00", "configuration-groups?location=x"] {
+    for query in [
+        "locations?after=x",
+        "audit?after=x",
+        "locations?search=%00",
+        "configuration-groups?location=x",
+        "subscriptions?user=x",
+        "subscriber-accounts?after=%00",
+    ] {
         check(&format!("v1/{query}"), 400, "bad-query").await;
     }
     for guid in ["x", "%ff", "{00000000-0000-0000-0000-000000000000}", "00000000000000000000000000000000"] {

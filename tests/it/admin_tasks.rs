@@ -24,7 +24,7 @@ async fn every_task_is_listed_and_can_be_let_run() {
     let world = World::new().await;
     let names = world.task_names().await;
     let tasks = &world.app.tasks;
-    let all: [&dyn presence_gateway::tasks::driver::Task; 13] = [
+    let all: [&dyn presence_gateway::tasks::driver::Task; 14] = [
         &tasks.directory,
         &tasks.listener,
         &tasks.appointments,
@@ -37,6 +37,7 @@ async fn every_task_is_listed_and_can_be_let_run() {
         &tasks.confirmer,
         &tasks.sweep,
         &tasks.templates,
+        tasks.logins.as_ref().unwrap(),
         &tasks.upkeep,
     ];
     assert_eq!(names, all.map(|task| task.name().to_owned()));

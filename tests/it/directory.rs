@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 use presence_gateway::domain::directory::{Link, Match, Person as Known, Seat, XphonePerson, difference};
 use presence_gateway::domain::ids::{TeamsUserId, UserGuid};
-use presence_gateway::store::directory::{Accepted, Linked, Unlinked};
+use presence_gateway::store::directory::Accepted;
 use presence_gateway::store::lease::Lease;
 use presence_gateway::tasks::driver::Task;
 use reqwest::Method;
@@ -42,11 +42,6 @@ impl World {
             texts.push(self.text(*person).await);
         }
         texts
-    }
-
-    async fn link(&self, person: Person, teams_user: Uuid) -> Linked {
-        let link = Link { user: UserGuid(person.xphone), teams_user: TeamsUserId(teams_user) };
-        self.app.store.link(link, "the admin", self.clock.now()).await.unwrap()
     }
 }
 
@@ -332,28 +327,28 @@ async fn a_link_by_hand_beats_the_address_until_it_is_taken_away() {
     world.teams_account(other, "somebody@tenant.example", None, true).await;
     world.teams(Person { teams: other, ..anna }, IN_A_CALL).await;
     world.next_directory().await;
-    assert_eq!(world.link(anna, other).await, Linked::Done);
+    world.link(anna, other).await.unwrap();
     let asked = world.asked_graph("usersDelta", 200).await;
     world.minute().await;
     assert_eq!(world.asked_graph("usersDelta", 200).await, asked, "nothing need be read for it");
     assert_eq!(world.text(anna).await, ON_THE_PHONE);
     // Nobody is two people, and only who is there can be linked.
-    assert_eq!(world.link(ben, other).await, Linked::Taken(Some(UserGuid(anna.xphone))));
-    assert_eq!(world.link(ben, Uuid::new_v4()).await, Linked::NoSuchTeamsUser);
-    assert_eq!(world.link(Person { xphone: Uuid::new_v4(), ..ben }, ben.teams).await, Linked::NoSuchUser);
+    assert_eq!(world.link(ben, other).await.unwrap_err(), "teams-account-taken");
+    assert_eq!(world.link(ben, Uuid::new_v4()).await.unwrap_err(), "teams-account-unknown");
+    assert_eq!(world.link(Person { xphone: Uuid::new_v4(), ..ben }, ben.teams).await.unwrap_err(), "not-found");
     // Ben is linked to whom Cleo would be by her address.
     world.teams(cleo, IN_A_CALL).await;
     world.settle().await;
-    assert_eq!(world.link(ben, cleo.teams).await, Linked::Done);
+    world.link(ben, cleo.teams).await.unwrap();
     world.minute().await;
     assert_eq!(world.texts(&[anna, ben, cleo]).await, [ON_THE_PHONE, ON_THE_PHONE, "Available"]);
     assert_eq!(world.app.store.unmatched_people(9).await.unwrap(), [(UserGuid(cleo.xphone), "linked_to_another".to_owned())]);
     // Another link in the place of the first.
-    assert_eq!(world.link(ben, ben.teams).await, Linked::Done);
+    world.link(ben, ben.teams).await.unwrap();
     world.minute().await;
     assert_eq!(world.texts(&[anna, ben, cleo]).await, [ON_THE_PHONE, "Available", ON_THE_PHONE]);
-    assert_eq!(world.app.store.unlink(UserGuid(anna.xphone)).await.unwrap(), Unlinked::Done);
-    assert_eq!(world.app.store.unlink(UserGuid(anna.xphone)).await.unwrap(), Unlinked::NoLink);
+    world.unlink(anna).await;
+    world.unlink(anna).await;
     world.minute().await;
     assert_eq!(world.texts(&[anna, ben, cleo]).await, ["Available", "Available", ON_THE_PHONE]);
     let links = world.app.store.links().await.unwrap();

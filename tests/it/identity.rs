@@ -15,6 +15,7 @@ use presence_gateway::graph::client::{Client, Error};
 use presence_gateway::graph::http_client;
 use presence_gateway::graph::token::{self, Delegated, Identity};
 use presence_gateway::tasks::driver::Task;
+use presence_gateway::tasks::enrolment::EnrolmentError;
 use rcgen::{CertificateParams, KeyPair, PKCS_RSA_SHA256, RsaKeySize};
 use reqwest::Method;
 use secrecy::ExposeSecret;
@@ -309,7 +310,7 @@ async fn somebody_else_who_signs_in_is_not_kept() {
         world.graph_control(Method::PUT, &format!("users/{}", Uuid::new_v4()), json!({"userPrincipalName": name})).await;
     }
     let refused = world.sign_in(SUBSCRIBER, "somebody@example.com").await;
-    assert!(matches!(refused, Err(SignInError::SomebodyElse { .. })), "{refused:?}");
+    assert!(matches!(refused, Err(SignInError::Enrolment(EnrolmentError::SomebodyElse { .. }))), "{refused:?}");
     assert!(world.app.store.accounts().await.unwrap().is_empty());
     world.sign_in("Presence@Example.COM", SUBSCRIBER).await.unwrap();
     assert_eq!(world.app.store.accounts().await.unwrap()[0].user_principal_name, SUBSCRIBER);
@@ -325,7 +326,8 @@ async fn a_sign_in_that_is_denied_keeps_nothing() {
     };
     let enrolled = enrol(&world.config, &world.app.store, &world.clock, SUBSCRIBER, show);
     let refused = tokio::join!(enrolled, deny).0;
-    assert!(matches!(refused, Err(SignInError::Token(token::Error::NotApproved { .. }))), "{refused:?}");
+    let is_told = matches!(refused, Err(SignInError::Enrolment(EnrolmentError::Token(token::Error::NotApproved { .. }))));
+    assert!(is_told, "{refused:?}");
     assert!(world.app.store.accounts().await.unwrap().is_empty());
 }
 

@@ -31,6 +31,7 @@ fn may_name(layer: &str) -> Option<&'static [&'static str]> {
             "tasks::Activator",
             "tasks::Activators",
             "tasks::depositor",
+            "tasks::enrolment::desk",
             "tasks::driver::chain",
         ],
         "tasks" => &["domain", "store", "graph", "xphone", "clock", "telemetry", "config"],

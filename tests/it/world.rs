@@ -24,7 +24,7 @@ use presence_gateway::store::scratch::{ScratchDatabase, ScratchServer};
 use presence_gateway::tasks::driver::Task;
 use presence_gateway::tasks::{Progress, TaskError};
 use reqwest::{Method, Response, StatusCode};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value, json};
 use sqlx::PgPool;
 use tokio::net::TcpListener;
@@ -177,6 +177,8 @@ impl World {
             xphone_clock,
             database,
         };
+        let callback = json!([format!("{}/sign-in/callback", world.public)]);
+        world.graph_control(Method::PUT, "redirect-uris", callback).await;
         let place = json!({"name": "Headquarters", "configurationGroups": []});
         world.xphone_control(Method::PUT, &format!("locations/{}", world.location), place).await;
         world
@@ -430,6 +432,11 @@ impl World {
     /// The gateway's database, to look at what lies there.
     pub async fn database(&self) -> PgPool {
         PgPool::connect(self.database.url().expose_secret()).await.unwrap()
+    }
+
+    /// Where that is.
+    pub fn database_url(&self) -> SecretString {
+        self.database.url()
     }
 
     /// Waits until nothing of Graph's is on its way to us.

@@ -19,6 +19,7 @@ use super::device_codes::Verdict;
 use super::faults::Faults;
 use super::refusal::Refusal;
 use super::requests::Requests;
+use super::sign_ins;
 use super::signing::SigningKey;
 use super::state::Emulator;
 use super::subscriptions::Subscription;
@@ -36,6 +37,11 @@ pub fn routes() -> Router<Arc<Emulator>> {
         .route("/control/device-codes", get(device_codes))
         .route("/control/device-codes/{user_code}/approve", post(approve))
         .route("/control/device-codes/{user_code}/deny", post(deny))
+        .route("/control/redirect-uris", put(sign_ins::put_redirect_uris))
+        .route("/control/federated-domains", put(sign_ins::put_federated_domains))
+        .route("/control/sign-ins", get(sign_ins::waiting))
+        .route("/control/sign-ins/{id}/approve", post(sign_ins::approve))
+        .route("/control/sign-ins/{id}/deny", post(sign_ins::deny))
         .route("/control/clock", get(clock))
         .route("/control/clock/advance", post(advance))
         .route("/control/faults", get(faults).put(put_faults))

@@ -2,6 +2,7 @@
 
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::requests::Endpoint;
 
@@ -18,6 +19,7 @@ pub struct Faults {
     pub writes_per_30_seconds: Option<u32>,
     pub batch: BatchFaults,
     pub delta: DeltaFaults,
+    pub id_token: IdTokenFaults,
     /// PATCH and DELETE of subscriptions answer 404, create answers 409, and lists are empty.
     pub ghost_subscription: bool,
 }
@@ -40,6 +42,16 @@ pub struct BatchFaults {
     pub executed_yet_429: u32,
     /// The `Retry-After` of those; absent: none.
     pub retry_after_seconds: Option<u64>,
+}
+
+/// What is wrong with ID tokens.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct IdTokenFaults {
+    /// In the place of the true ones.
+    pub claims: Map<String, Value>,
+    /// The signature is not Entra ID's.
+    pub forged: bool,
 }
 
 /// How the changes of users are told.
@@ -85,8 +97,10 @@ pub struct Deny {
 pub enum Deniable {
     GetPresencesByUserId,
     Subscriptions,
-    /// Token and device code requests.
+    /// Token and device code requests, and browsers that come to sign in.
     Token,
+    /// How an account signs in.
+    Userrealm,
     Users,
     /// `GET` of one presence and the four set and clear actions.
     Presence,

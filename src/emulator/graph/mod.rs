@@ -14,6 +14,11 @@
 //! | `GET /control/device-codes` | | sign-ins that wait for a person |
 //! | `POST /control/device-codes/{user_code}/approve` | `{user_principal_name}` | the user signs in |
 //! | `POST /control/device-codes/{user_code}/deny` | | the user declines |
+//! | `PUT /control/redirect-uris` | `["https://..."]` | where browsers may be sent back to; without any, nowhere |
+//! | `GET /control/sign-ins` | | browsers that wait for a person to sign in |
+//! | `POST /control/sign-ins/{id}/approve` | `{user_principal_name}` | the user signs in; tells `{redirect_to}`, where the browser goes |
+//! | `POST /control/sign-ins/{id}/deny` | `{error?}` | the user declines; the same |
+//! | `PUT /control/federated-domains` | `["example.com"]` | whose accounts sign in elsewhere, such as with ADFS |
 //! | `GET /control/clock` | | the emulated time |
 //! | `POST /control/clock/advance` | `{seconds}` | moves it forward; what runs out or falls due on the way happens in its order |
 //! | `PUT`, `GET /control/faults` | see below | replaces all faults, shows them |
@@ -29,7 +34,8 @@
 //!
 //! Faults: `{"deny": [{endpoint, method?, status, retry_after_seconds?, after?, times?, error_code?}], "notifications": {lose, duplicate,
 //! delay, hold, reverse, tamper, times, v1_tokens}, "presence_lag": false, "lag": {reads_seconds, notifications_seconds},
-//! "writes_per_30_seconds": n, "delta": {page_users}, "batch": {executed_yet_429, retry_after_seconds}, "ghost_subscription": false}`; what is absent is
+//! "writes_per_30_seconds": n, "delta": {page_users}, "id_token": {claims, forged}, "batch": {executed_yet_429, retry_after_seconds},
+//! "ghost_subscription": false}`; what is absent is
 //! off. `deny` knows the endpoint `batch` as a whole and the parts of a batch under their own names.
 //!
 //! | fault | does |
@@ -37,6 +43,7 @@
 //! | `presence_lag` | reads show the presence from before the first change, until it is switched off |
 //! | `lag` | after a change reads show the value before for `reads_seconds`, and the notification leaves after `notifications_seconds`, both of the emulated clock and in order; another `lag` lets everything catch up |
 //! | `writes_per_30_seconds` | set and clear actions past so many get 429 and `Retry-After` until 30 seconds of the emulated clock after the first; every PUT of faults begins anew |
+//! | `id_token` | ID tokens have these claims in the place of the true ones; `forged`: a signature that is not Entra ID's |
 //! | `batch.executed_yet_429` | so many parts of batches that succeeded are answered (and counted) as 429 |
 //!
 //! `users/delta` tells everybody first and later what changed, knows `$select` and nothing else, and forgets its places after seven
@@ -66,6 +73,7 @@ mod presence_writes;
 mod refusal;
 mod requests;
 mod shown;
+mod sign_ins;
 mod signing;
 mod state;
 mod subscription_request;
@@ -189,6 +197,8 @@ fn router(emulator: Arc<Emulator>) -> Router {
     let entra = Router::new()
         .route("/{tenant}/oauth2/v2.0/token", post(tokens::token))
         .route("/{tenant}/oauth2/v2.0/devicecode", post(device_codes::begin))
+        .route("/{tenant}/oauth2/v2.0/authorize", get(sign_ins::authorize))
+        .route("/{tenant}/userrealm/{name}", get(sign_ins::realm))
         .route("/{tenant}/v2.0/.well-known/openid-configuration", get(signing::metadata_v2))
         .route("/{tenant}/.well-known/openid-configuration", get(signing::metadata_v1))
         .route("/{tenant}/discovery/v2.0/keys", get(signing::keys))

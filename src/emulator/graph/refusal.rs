@@ -74,6 +74,11 @@ impl EntraRefusal {
         self
     }
 
+    /// As it is shown to a person.
+    pub fn shown(&self) -> String {
+        format!("AADSTS{}: {}", self.number, self.message)
+    }
+
     pub fn into_response(self, now: Timestamp) -> Response {
         let (trace, correlation) = (Uuid::new_v4(), Uuid::new_v4());
         let at = now.strftime("%Y-%m-%d %H:%M:%SZ").to_string();

@@ -24,6 +24,8 @@ pub enum Endpoint {
     Devicecode,
     Metadata,
     Keys,
+    Authorize,
+    Userrealm,
     Users,
     UsersDelta,
     Presence,
@@ -59,6 +61,8 @@ impl Endpoint {
             ["v1.0", "$batch"] => Some(Self::Batch),
             [_, "oauth2", "v2.0", "token"] => Some(Self::Token),
             [_, "oauth2", "v2.0", "devicecode"] => Some(Self::Devicecode),
+            [_, "oauth2", "v2.0", "authorize"] => Some(Self::Authorize),
+            [_, "userrealm", _] => Some(Self::Userrealm),
             [_, .., "openid-configuration"] => Some(Self::Metadata),
             [_, "discovery", .., "keys"] => Some(Self::Keys),
             _ => None,
@@ -78,7 +82,8 @@ impl Endpoint {
     /// The name under which faults know it.
     pub fn deniable(self) -> Deniable {
         match self {
-            Self::Token | Self::Devicecode => Deniable::Token,
+            Self::Token | Self::Devicecode | Self::Authorize => Deniable::Token,
+            Self::Userrealm => Deniable::Userrealm,
             Self::Metadata | Self::Keys => Deniable::Keys,
             Self::Users | Self::UsersDelta => Deniable::Users,
             Self::GetPresencesByUserId => Deniable::GetPresencesByUserId,
@@ -106,7 +111,7 @@ impl Endpoint {
 
     /// Entra words its refusals differently from Graph.
     pub fn is_entra(self) -> bool {
-        matches!(self, Self::Token | Self::Devicecode | Self::Metadata | Self::Keys)
+        matches!(self, Self::Token | Self::Devicecode | Self::Authorize | Self::Userrealm | Self::Metadata | Self::Keys)
     }
 }
 

@@ -116,6 +116,7 @@ pub async fn metadata_v2(State(emulator): State<Arc<Emulator>>, Path(tenant): Pa
     Json(json!({
         "issuer": issuer,
         "jwks_uri": format!("{base}/discovery/v2.0/keys"),
+        "authorization_endpoint": format!("{base}/oauth2/v2.0/authorize"),
         "token_endpoint": format!("{base}/oauth2/v2.0/token"),
         "device_authorization_endpoint": format!("{base}/oauth2/v2.0/devicecode"),
         "id_token_signing_alg_values_supported": ["RS256"],

@@ -19,6 +19,7 @@ use super::late::Late;
 use super::presence::{Pair, Sources};
 use super::requests::Requests;
 use super::shown::{Shown, Version};
+use super::sign_ins::Browsers;
 use super::signing::SigningKeys;
 use super::subscriptions::Subscription;
 use super::tokens::TokenLedger;
@@ -50,6 +51,7 @@ pub struct World {
     pub late: Late,
     pub writes: WriteBudget,
     pub chronicle: Chronicle,
+    pub browsers: Browsers,
     last_change: u64,
 }
 
@@ -93,6 +95,7 @@ impl Emulator {
             late: Late::default(),
             writes: WriteBudget::default(),
             chronicle: Chronicle::default(),
+            browsers: Browsers::default(),
             last_change: 0,
         };
         Self {
@@ -238,6 +241,7 @@ impl World {
             self.mail.post(parcel);
         }
         self.tokens.forget_expired(now);
+        self.browsers.forget_expired(now);
     }
 
     fn notify(&mut self, user: Uuid, pair: &Pair, now: Timestamp) {

@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use super::device_codes::DeviceCode;
 use super::refusal::{EntraRefusal, Refusal};
+use super::sign_ins;
 use super::state::{Emulator, World};
 
 /// `expires_in` of every access token.
@@ -52,6 +53,8 @@ pub struct Access {
 struct Refresh {
     user: Uuid,
     scopes: Scopes,
+    /// Whoever uses it must prove to be the app.
+    confidential: bool,
     expires_at: Timestamp,
     revoked: Option<Revoked>,
 }
@@ -77,12 +80,26 @@ impl Scopes {
     }
 }
 
+/// Somebody who has signed in.
+pub struct SignedIn {
+    pub user: Uuid,
+    pub scopes: Scopes,
+    /// Comes back in the ID token.
+    pub nonce: Option<String>,
+    /// Whether it was an app that proved itself to which they did.
+    pub confidential: bool,
+}
+
 /// A form as clients post it.
 pub struct Form(HashMap<String, String>);
 
 impl Form {
     pub fn parse(body: &[u8]) -> Self {
         Self(url::form_urlencoded::parse(body).into_owned().collect())
+    }
+
+    pub fn of(fields: &HashMap<String, String>) -> Self {
+        Self(fields.clone())
     }
 
     pub fn get(&self, field: &str) -> Option<&str> {
@@ -129,14 +146,19 @@ fn grant(emulator: &Emulator, world: &mut World, tenant: &str, form: &Form, now:
             app_only(world, form.require("scope")?, now)
         }
         "refresh_token" => {
-            emulator.authenticate(world, tenant, form, now)?;
-            let (user, scopes) = world.tokens.redeem_refresh(form.require("refresh_token")?, form.get("scope"), now)?;
-            delegated(emulator, world, user, &scopes, now)
+            let proved = emulator.authenticate(world, tenant, form, now)?;
+            let signed_in = world.tokens.redeem_refresh(form, proved, now)?;
+            delegated(emulator, world, &signed_in, now)
+        }
+        "authorization_code" => {
+            let proved = emulator.authenticate(world, tenant, form, now)?;
+            let signed_in = sign_ins::redeem_code(world, form, proved, now)?;
+            delegated(emulator, world, &signed_in, now)
         }
         "urn:ietf:params:oauth:grant-type:device_code" | "device_code" => {
             emulator.authenticate(world, tenant, form, now)?;
             let (user, scopes) = world.tokens.redeem_device_code(form.require("device_code")?, now)?;
-            delegated(emulator, world, user, &scopes, now)
+            delegated(emulator, world, &SignedIn { user, scopes, nonce: None, confidential: false }, now)
         }
         other => Err(EntraRefusal::new(
             "unsupported_grant_type",
@@ -160,7 +182,9 @@ fn app_only(world: &mut World, scope: &str, now: Timestamp) -> Result<Value, Ent
 }
 
 /// The answer to a user's sign-in or its continuation: access token, and what the scopes add.
-fn delegated(emulator: &Emulator, world: &mut World, user: Uuid, scopes: &Scopes, now: Timestamp) -> Result<Value, EntraRefusal> {
+fn delegated(emulator: &Emulator, world: &mut World, signed_in: &SignedIn, now: Timestamp) -> Result<Value, EntraRefusal> {
+    let SignedIn { user, scopes, .. } = signed_in;
+    let user = *user;
     let account = world
         .users
         .get(&user)
@@ -176,23 +200,44 @@ fn delegated(emulator: &Emulator, world: &mut World, user: Uuid, scopes: &Scopes
         "access_token": world.tokens.grant_access(who, now),
     });
     if scopes.allow("offline_access") {
-        body["refresh_token"] = Value::from(world.tokens.grant_refresh(user, scopes, now));
+        body["refresh_token"] = Value::from(world.tokens.grant_refresh(signed_in, now));
     }
     if scopes.allow("openid") {
-        let tenant = emulator.options.tenant_id;
-        let mut claims = json!({
-            "aud": emulator.options.client_id, "iss": format!("https://login.microsoftonline.com/{tenant}/v2.0"),
-            "iat": now.as_second(), "nbf": now.as_second(), "exp": now.as_second() + ACCESS_TOKEN_SECONDS,
-            "sub": user.simple().to_string(), "tid": tenant, "ver": "2.0",
-        });
+        let mut claims = id_claims(emulator, signed_in, now);
         if scopes.allow("profile") {
             claims["oid"] = Value::from(user.to_string());
             claims["preferred_username"] = Value::from(name);
             claims["name"] = Value::from(display_name);
         }
-        body["id_token"] = Value::from(world.signing.current().sign(&claims));
+        body["id_token"] = Value::from(id_token(world, claims));
     }
     Ok(body)
+}
+
+fn id_claims(emulator: &Emulator, signed_in: &SignedIn, now: Timestamp) -> Value {
+    let tenant = emulator.options.tenant_id;
+    let mut claims = json!({
+        "aud": emulator.options.client_id, "iss": format!("https://login.microsoftonline.com/{tenant}/v2.0"),
+        "iat": now.as_second(), "nbf": now.as_second(), "exp": now.as_second() + ACCESS_TOKEN_SECONDS,
+        "sub": signed_in.user.simple().to_string(), "tid": tenant, "ver": "2.0",
+    });
+    if let Some(nonce) = &signed_in.nonce {
+        claims["nonce"] = Value::from(nonce.clone());
+    }
+    claims
+}
+
+/// Signed, unless a fault forges it.
+fn id_token(world: &World, mut claims: Value) -> String {
+    let faults = &world.faults.id_token;
+    for (name, value) in &faults.claims {
+        claims[name] = value.clone();
+    }
+    let token = world.signing.current().sign(&claims);
+    match token.rsplit_once('.') {
+        Some((signed, signature)) if faults.forged => format!("{signed}.{}", signature.chars().rev().collect::<String>()),
+        _ => token,
+    }
 }
 
 /// Users sign in under the tenant's id or the shared names; anything else is another tenant.
@@ -238,17 +283,24 @@ impl TokenLedger {
         token
     }
 
-    fn grant_refresh(&mut self, user: Uuid, scopes: &Scopes, now: Timestamp) -> String {
+    fn grant_refresh(&mut self, signed_in: &SignedIn, now: Timestamp) -> String {
         let token = format!("1.{}", random_text());
-        let refresh = Refresh { user, scopes: scopes.clone(), expires_at: now + REFRESH_IDLE, revoked: None };
+        let SignedIn { user, scopes, confidential, .. } = signed_in;
+        let (expires_at, scopes) = (now + REFRESH_IDLE, scopes.clone());
+        let refresh = Refresh { user: *user, scopes, confidential: *confidential, expires_at, revoked: None };
         self.refresh.insert(token.clone(), refresh);
         token
     }
 
     /// A refresh token's user and the scopes the new tokens get; from now on the old one has only its grace.
-    fn redeem_refresh(&mut self, token: &str, asked: Option<&str>, now: Timestamp) -> Result<(Uuid, Scopes), EntraRefusal> {
+    fn redeem_refresh(&mut self, form: &Form, proved: bool, now: Timestamp) -> Result<SignedIn, EntraRefusal> {
+        let (token, asked) = (form.require("refresh_token")?, form.get("scope"));
         let unknown = || EntraRefusal::new("invalid_grant", 9_002_313, "Invalid request. Request is malformed or invalid.");
         let refresh = self.refresh.get_mut(token).ok_or_else(unknown)?;
+        if refresh.confidential && !proved {
+            let message = "The request body must contain the following parameter: 'client_assertion' or 'client_secret'.";
+            return Err(EntraRefusal::new("invalid_client", 7_000_218, message));
+        }
         match refresh.revoked {
             Some(Revoked::Credentials) => {
                 let message = "The provided grant has expired due to it being revoked, a fresh auth token is \
@@ -274,7 +326,8 @@ impl TokenLedger {
             return Err(EntraRefusal::new("invalid_grant", 65_001, message).suberror("consent_required"));
         }
         refresh.expires_at = refresh.expires_at.min(now + SUPERSEDED_GRACE);
-        Ok((refresh.user, refresh.scopes.clone()))
+        let (user, scopes, confidential) = (refresh.user, refresh.scopes.clone(), refresh.confidential);
+        Ok(SignedIn { user, scopes, nonce: None, confidential })
     }
 
     /// Revokes every refresh token of a user; tells how many.

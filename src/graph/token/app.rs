@@ -64,7 +64,8 @@ impl Identity {
     }
 }
 
-fn endpoints(config: &Graph) -> Result<Endpoints, Error> {
+/// The token endpoints, with the app's secret if that is how it proves itself.
+pub(super) fn endpoints(config: &Graph) -> Result<Endpoints, Error> {
     let endpoints = oauth::endpoints(config)?;
     Ok(match &config.credential {
         Credential::Secret(secret) => endpoints.set_client_secret(ClientSecret::new(secret.expose_secret().to_owned())),
@@ -86,18 +87,22 @@ impl Asking {
         let sender = self.entra.sender();
         let assertion = self.proof.assertion(asked_at).await?;
         let mut request = self.endpoints.exchange_client_credentials().add_scope(self.scope.clone());
-        if let Some(assertion) = &assertion {
-            request = request
-                .add_extra_param("client_assertion_type", ASSERTION_TYPE)
-                .add_extra_param("client_assertion", assertion.expose_secret());
+        for (name, value) in proved(assertion.as_ref()) {
+            request = request.add_extra_param(name, value);
         }
         let answer = request.request_async(&sender).await.map_err(|error| oauth::sort(error, Whose::App))?;
         Ok(oauth::access_token(&answer, asked_at))
     }
 }
 
+/// What a request must carry beside the endpoints' own secret.
+pub(super) fn proved(assertion: Option<&SecretString>) -> impl Iterator<Item = (&'static str, &str)> {
+    let assertion = assertion.map(SecretString::expose_secret);
+    assertion.into_iter().flat_map(|assertion| [("client_assertion_type", ASSERTION_TYPE), ("client_assertion", assertion)])
+}
+
 /// How we prove to be the app, ready to use.
-enum Proof {
+pub(super) enum Proof {
     /// The endpoints carry the secret with each request.
     Secret,
     Certificate(Box<Signer>),
@@ -105,7 +110,7 @@ enum Proof {
 }
 
 impl Proof {
-    fn new(config: &Graph) -> Result<Self, Error> {
+    pub(super) fn new(config: &Graph) -> Result<Self, Error> {
         Ok(match &config.credential {
             Credential::Secret(_) => Self::Secret,
             Credential::Certificate { certificate, key } => Self::Certificate(Box::new(Signer::new(config, certificate, key)?)),
@@ -113,7 +118,7 @@ impl Proof {
         })
     }
 
-    async fn assertion(&self, now: Timestamp) -> Result<Option<SecretString>, Error> {
+    pub(super) async fn assertion(&self, now: Timestamp) -> Result<Option<SecretString>, Error> {
         match self {
             Self::Secret => Ok(None),
             Self::Certificate(signer) => signer.sign(now).map(Some),
@@ -132,7 +137,7 @@ async fn federated_token(path: &Path) -> Result<SecretString, Error> {
 }
 
 /// Signs client assertions with the certificate's key.
-struct Signer {
+pub(super) struct Signer {
     key: EncodingKey,
     header: Header,
     audience: String,

@@ -38,6 +38,13 @@ pub struct DeviceCode {
     answer: StandardDeviceAuthorizationResponse,
 }
 
+/// Without what it holds.
+impl fmt::Debug for Delegated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Delegated")
+    }
+}
+
 /// Without the code: whoever has it can sign in as the gateway's account.
 impl fmt::Debug for DeviceCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

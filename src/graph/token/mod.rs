@@ -1,9 +1,10 @@
-//! Access tokens: the app's own, and those of accounts that signed in.
+//! Access tokens: the app's own, and those of accounts that signed in; and who it is that signs in with a browser.
 
 mod app;
 mod delegated;
 mod error;
 mod oauth;
+mod person;
 mod refreshing;
 
 use std::fmt;
@@ -14,6 +15,7 @@ use secrecy::{ExposeSecret, SecretString};
 pub use app::Identity;
 pub use delegated::{Delegated, DeviceCode, Enrolled, Refreshed};
 pub use error::Error;
+pub use person::{People, Person, PersonError, Question, Realm};
 pub use refreshing::RefreshingToken;
 
 /// What a request to Graph carries, and until when it is good.

@@ -45,6 +45,20 @@ pub(super) type Endpoints = oauth2::Client<
     EndpointSet,
 >;
 
+/// The same, and where browsers are sent to sign in.
+pub(super) type CodeEndpoints = oauth2::Client<
+    BasicErrorResponse,
+    Answer,
+    BasicTokenIntrospectionResponse,
+    StandardRevocableToken,
+    BasicRevocationErrorResponse,
+    EndpointSet,
+    EndpointSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointSet,
+>;
+
 /// The id token beside an access token, where `openid` was asked for.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(super) struct IdToken {
@@ -77,9 +91,15 @@ pub(super) fn endpoints(config: &Graph) -> Result<Endpoints, Error> {
         .set_device_authorization_url(DeviceAuthorizationUrl::from_url(endpoint(config, "devicecode")?)))
 }
 
-fn endpoint(config: &Graph, name: &str) -> Result<Url, Error> {
+/// One of the tenant's addresses.
+pub(super) fn endpoint(config: &Graph, name: &str) -> Result<Url, Error> {
     let login = config.login_url.as_str().trim_end_matches('/');
-    format!("{login}/{}/oauth2/v2.0/{name}", config.tenant_id).parse().map_err(|_| Error::Misconfigured {
+    address(&format!("{login}/{}/oauth2/v2.0/{name}", config.tenant_id))
+}
+
+/// An address that begins with the settings' own.
+pub(super) fn address(text: &str) -> Result<Url, Error> {
+    text.parse().map_err(|_| Error::Misconfigured {
         code: "graph.login_url".to_owned(),
         remedy: "give Entra ID's address without a path",
     })

@@ -16,7 +16,11 @@ mod page;
 mod profile_template;
 mod progress;
 mod setting;
+mod sign_in_link;
+mod subscriber_accounts;
+mod subscriptions;
 mod tasks;
+mod teams_account;
 mod teams_sync;
 mod template_state;
 mod tree;
@@ -42,6 +46,10 @@ fn parts() -> (Router<Admin>, OpenApi) {
         template_state::router(),
         progress::router(),
         choice::router(),
+        teams_account::router(),
+        sign_in_link::router(),
+        subscriber_accounts::router(),
+        subscriptions::router(),
         tasks::router(),
         audit::router(),
         me::router(),

@@ -1,6 +1,7 @@
 //! Stories over real HTTP: an emulator, a client of it and a receiver of its notifications.
 
 mod batch;
+mod browser;
 mod delta;
 mod lag;
 mod notifications;

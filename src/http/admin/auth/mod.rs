@@ -23,7 +23,9 @@ use crate::store::{Store, StoreError};
 use entra::Entra;
 use limiter::Limiter;
 
-pub use permit::{Administrator, Anybody, LocalOperator, LocalViewer, Operator, OperatorOrSelf, Viewer};
+pub use permit::{
+    Administrator, Anybody, LocalOperator, LocalViewer, Operator, OperatorNotSelf, OperatorOrSelf, Viewer, ViewerOrSelf,
+};
 
 /// Finds out who calls; clones share what they know.
 #[derive(Clone)]
@@ -59,6 +61,12 @@ pub struct Caller {
 }
 
 impl Caller {
+    /// Who they are, in a word or two.
+    pub fn describe(&self) -> String {
+        let kind = self.actor.kind();
+        self.actor.name().map_or_else(|| kind.to_owned(), |name| format!("{kind} {name}"))
+    }
+
     /// An entry of the audit log about something they do.
     pub fn entry(&self, action: &'static str, target: Target) -> Entry<'_> {
         Entry { actor: &self.actor, remote: Some(self.remote), action, target, before: None, after: None }

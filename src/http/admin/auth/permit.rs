@@ -4,7 +4,8 @@
 //! |---|---|---|
 //! | [`Viewer`], [`Operator`], [`Administrator`] | that role and those above, with the whole gateway in reach | `caller` |
 //! | [`LocalViewer`], [`LocalOperator`] | the same, also with one location in reach | `at` a location, or only `part` |
-//! | [`OperatorOrSelf`] | that role where the user of the address sits; the user itself | `caller` and `who` |
+//! | [`ViewerOrSelf`], [`OperatorOrSelf`] | that role where the user of the address sits; the user itself | `caller` and `who` |
+//! | [`OperatorNotSelf`] | that role where the user of the address sits, and nobody else | `caller` and `who` |
 //! | [`Anybody`] | everybody who is signed in | `caller` |
 //!
 //! It must be the first argument, so that nobody learns anything before being let in.
@@ -26,6 +27,8 @@ use crate::store::choice::Belonging;
 pub trait Wants: Send {
     /// The least that is wanted.
     const ROLE: Role;
+    /// Whether people need no role for their own user.
+    const SELF: bool = true;
 }
 
 /// See [`Role::Viewer`].
@@ -34,6 +37,8 @@ pub struct ToView;
 pub struct ToOperate;
 /// See [`Role::Admin`].
 pub struct ToAdminister;
+/// See [`Role::Operator`]; nobody does this for themselves.
+pub struct ToOperateForOthers;
 
 impl Wants for ToView {
     const ROLE: Role = Role::Viewer;
@@ -43,6 +48,10 @@ impl Wants for ToOperate {
 }
 impl Wants for ToAdminister {
     const ROLE: Role = Role::Admin;
+}
+impl Wants for ToOperateForOthers {
+    const ROLE: Role = Role::Operator;
+    const SELF: bool = false;
 }
 
 /// The whole gateway is within reach.
@@ -64,6 +73,8 @@ pub struct ForUser<W> {
     pub caller: Caller,
     /// Whose user.
     pub who: Belonging,
+    /// Whether the caller is that user, and may this for that reason alone.
+    pub is_self: bool,
     wants: PhantomData<W>,
 }
 
@@ -82,6 +93,10 @@ pub type LocalViewer = Local<ToView>;
 pub type LocalOperator = Local<ToOperate>;
 /// May change things of the user of the address.
 pub type OperatorOrSelf = ForUser<ToOperate>;
+/// May look at things of the user of the address.
+pub type ViewerOrSelf = ForUser<ToView>;
+/// May change what users do not change about themselves.
+pub type OperatorNotSelf = ForUser<ToOperateForOthers>;
 
 impl<W> Local<W> {
     /// The caller, if this location is within reach.
@@ -148,7 +163,7 @@ impl<W: Wants> FromRequestParts<Admin> for ForUser<W> {
 
     async fn from_request_parts(parts: &mut Parts, admin: &Admin) -> Result<Self, Problem> {
         let caller = admin.auth.caller(parts).await?;
-        let is_person = caller.teams.is_some();
+        let is_person = W::SELF && caller.teams.is_some();
         if !is_person {
             with_role(&caller, W::ROLE)?;
         }
@@ -166,6 +181,6 @@ impl<W: Wants> FromRequestParts<Admin> for ForUser<W> {
         if !is_own {
             within(&caller, who.location)?;
         }
-        Ok(Self { caller, who, wants: PhantomData })
+        Ok(Self { is_self: is_own && with_role(&caller, W::ROLE).is_err(), caller, who, wants: PhantomData })
     }
 }

@@ -1,0 +1,323 @@
+//! The pages with which users link their own Teams account: a ticket sends the browser to Entra ID, which sends it back with a code.
+//!
+//! | step | what proves what |
+//! |---|---|
+//! | the address with its ticket | whose XPhone user is linked; it is used up by the link, not by opening it: mail scanners open addresses |
+//! | the cookie | that the browser that comes back is the one that was sent: state, nonce and PKCE verifier are made from it |
+//! | the code | exchanged once, with the verifier and the app's own secret |
+//! | the ID token | who signed in: signature, issuer, tenant, audience, time, nonce |
+//!
+//! Nothing is kept between the two steps but the cookie: whoever opens the address a thousand times costs no memory.
+
+mod attempt;
+mod page;
+mod throttle;
+mod words;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{ConnectInfo, Query, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use futures::future::BoxFuture;
+use secrecy::SecretString;
+use serde::Deserialize;
+use serde_json::json;
+use url::Url;
+
+use self::attempt::Attempt;
+use self::page::Page;
+use self::throttle::Throttle;
+use self::words::{Failure, Language, Message};
+use crate::clock::Clock;
+use crate::domain::directory::Link;
+use crate::domain::ids::TeamsUserId;
+use crate::store::audit::{self, Actor, Entry, Target};
+use crate::store::directory::link::{self, Named};
+use crate::store::ticket::{Ticket, is_ticket, use_ticket};
+use crate::store::{Store, StoreError, commit};
+use crate::tasks::Activators;
+use crate::tasks::driver::chain;
+
+const PATH: &str = "/sign-in";
+/// Under which Entra ID sends browsers back; to be registered there.
+pub const CALLBACK_PATH: &str = "/sign-in/callback";
+/// Whose word a link is that was made here.
+const LINKED_BY: &str = "sign-in";
+const TRY_AGAIN_AFTER: Duration = Duration::from_secs(30);
+
+/// Who signs people in for us: the one way from a request to somebody else's server.
+pub trait Login: Send + Sync {
+    /// Where to send the browser.
+    fn address(&self, question: Question<'_>) -> Url;
+    /// Finds out who came back.
+    fn identify<'a>(&'a self, code: &'a str, question: Question<'a>) -> BoxFuture<'a, Result<SignedIn, NotSignedIn>>;
+}
+
+/// What a sign-in is told apart from all others by.
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a> {
+    /// Comes back with the browser.
+    pub state: &'a str,
+    /// Comes back inside the ID token.
+    pub nonce: &'a str,
+    /// The PKCE verifier.
+    pub verifier: &'a str,
+    /// Whether login data is to be remembered.
+    pub remember: bool,
+}
+
+/// Who signed in.
+#[derive(Debug)]
+pub struct SignedIn {
+    /// The Teams account.
+    pub account: TeamsUserId,
+    /// Its name, to be shown.
+    pub name: Option<String>,
+    /// Login data, if it was asked for.
+    pub login: LoginData,
+}
+
+/// What there is to be remembered.
+#[derive(Debug)]
+pub enum LoginData {
+    /// It was not asked for, or not given.
+    None,
+    /// To be kept sealed.
+    Given(SecretString),
+    /// The account signs in elsewhere, such as with ADFS: its login data cannot be kept.
+    Federated,
+    /// Whether it can be kept is not known.
+    Unclear,
+}
+
+/// Why nobody signed in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotSignedIn {
+    /// The code is of no use: once more from the beginning.
+    Again,
+    /// What came is not genuine.
+    Forged,
+    /// An account of another tenant.
+    OtherTenant,
+    /// The login server gives no answer.
+    Later,
+    /// The login server refuses us: the operator must do something.
+    Refused,
+}
+
+/// What the pages work with.
+#[derive(Clone)]
+pub struct SignIn(Arc<Inner>);
+
+struct Inner {
+    store: Store,
+    clock: Clock,
+    activators: Activators,
+    login: Arc<dyn Login>,
+    throttle: Throttle,
+    /// Whether browsers reach us over TLS; without it, on loopback only, no cookie can be asked to be secure.
+    is_secure: bool,
+}
+
+impl std::fmt::Debug for SignIn {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SignIn")
+    }
+}
+
+impl SignIn {
+    /// Pages for browsers that reach us by `public_url`.
+    #[must_use]
+    pub fn new(store: Store, clock: Clock, activators: Activators, login: Arc<dyn Login>, public_url: &Url) -> Self {
+        let (throttle, is_secure) = (Throttle::new(clock.clone()), public_url.scheme() == "https");
+        Self(Arc::new(Inner { store, clock, activators, login, throttle, is_secure }))
+    }
+}
+
+/// The address that a user is given.
+pub(super) fn address(public_url: &Url, ticket: &str) -> String {
+    // Nothing in a ticket needs to be encoded.
+    format!("{}{PATH}?ticket={ticket}", public_url.as_str().trim_end_matches('/'))
+}
+
+pub fn router(sign_in: SignIn) -> Router {
+    Router::new()
+        .route(PATH, get(begin))
+        .route(CALLBACK_PATH, get(come_back))
+        // Nothing else answers here: not even what is wrong with a request.
+        .method_not_allowed_fallback(async || StatusCode::NOT_FOUND)
+        .with_state(sign_in)
+}
+
+#[derive(Deserialize)]
+struct Begin {
+    ticket: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Returned {
+    state: Option<String>,
+    code: Option<String>,
+    error: Option<String>,
+}
+
+type Asked<T> = Result<Query<T>, QueryRejection>;
+
+async fn begin(
+    State(SignIn(inner)): State<SignIn>,
+    method: Method,
+    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    asked: Asked<Begin>,
+) -> Response {
+    if method != Method::GET {
+        return StatusCode::NOT_FOUND.into_response();
+    }
+    let ticket = asked.ok().and_then(|Query(begin)| begin.ticket);
+    match inner.begin(from, ticket).await {
+        Ok((address, cookie)) => page::leave_for(&address, &cookie),
+        Err(failure) => {
+            Page { message: Message::Failed(failure), language: Language::of(&headers), cookie: None }.into_response()
+        }
+    }
+}
+
+async fn come_back(
+    State(SignIn(inner)): State<SignIn>,
+    method: Method,
+    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    asked: Asked<Returned>,
+) -> Response {
+    if method != Method::GET {
+        return StatusCode::NOT_FOUND.into_response();
+    }
+    let message = inner.come_back(from, &headers, asked).await.map_or_else(Message::Failed, Message::Linked);
+    let cookie = Some(attempt::forget(inner.is_secure));
+    Page { message, language: Language::of(&headers), cookie }.into_response()
+}
+
+impl Inner {
+    /// Where to send the browser, and with which cookie.
+    async fn begin(&self, from: SocketAddr, ticket: Option<String>) -> Result<(HeaderValue, HeaderValue), Failure> {
+        self.throttle.pass(from.ip()).map_err(Failure::TooMany)?;
+        let text = ticket.filter(|ticket| is_ticket(ticket)).ok_or(Failure::TicketGone)?;
+        let ticket = self.store.ticket(&text, self.clock.now()).await?.ok_or(Failure::TicketGone)?;
+        let attempt = Attempt::new(text).ok_or(Failure::GatewayAway)?;
+        let (state, nonce, verifier) = (attempt.state(), attempt.nonce(), attempt.verifier());
+        let question = Question { state: &state, nonce: &nonce, verifier: &verifier, remember: ticket.remembers_login };
+        let address = self.login.address(question);
+        let address = HeaderValue::from_str(address.as_str()).map_err(|_| Failure::GatewayAway)?;
+        Ok((address, attempt.cookie(self.is_secure)))
+    }
+
+    async fn come_back(&self, from: SocketAddr, headers: &HeaderMap, asked: Asked<Returned>) -> Result<words::Linked, Failure> {
+        self.throttle.pass(from.ip()).map_err(Failure::TooMany)?;
+        let Query(returned) = asked.map_err(|_| Failure::BeginAgain)?;
+        let attempt = Attempt::of(headers, self.is_secure).ok_or(Failure::BeginAgain)?;
+        if !returned.state.is_some_and(|state| attempt.is_state(&state)) {
+            return Err(Failure::BeginAgain);
+        }
+        if let Some(error) = returned.error {
+            return Err(refused(&error));
+        }
+        let code = returned.code.ok_or(Failure::BeginAgain)?;
+        // A ticket that is gone would waste the code, and the person's patience.
+        if !self.store.can_be_used(attempt.ticket(), self.clock.now()).await? {
+            return Err(Failure::TicketGone);
+        }
+        let (state, nonce, verifier) = (attempt.state(), attempt.nonce(), attempt.verifier());
+        let question = Question { state: &state, nonce: &nonce, verifier: &verifier, remember: false };
+        let signed_in = self.login.identify(&code, question).await.map_err(not_signed_in)?;
+        self.link(attempt.ticket(), signed_in, from).await
+    }
+
+    /// Uses the ticket up and makes the link, both or neither.
+    async fn link(&self, ticket: &str, signed_in: SignedIn, from: SocketAddr) -> Result<words::Linked, Failure> {
+        let now = self.clock.now();
+        let mut tx = self.store.begin().await?;
+        let ticket = use_ticket(&mut tx, ticket, now).await?.ok_or(Failure::TicketGone)?;
+        let before = link::lock_link(&mut tx, ticket.user).await?.ok_or(Failure::TicketGone)?;
+        let named = Named::Id(signed_in.account);
+        linked(link::link(&mut tx, ticket.user, named, LINKED_BY, now).await?)?;
+        let (kept, told) = kept(&ticket, &signed_in);
+        if let Some(refresh_token) = kept {
+            let link = Link { user: ticket.user, teams_user: signed_in.account };
+            self.store.keep_login(&mut tx, link, refresh_token, now).await?;
+        }
+        let actor = Actor::Person(signed_in.account.to_string());
+        let after = json!({"id": signed_in.account.0, "login_data_kept": kept.is_some()});
+        let entry = Entry {
+            actor: &actor,
+            remote: Some(from.ip().to_canonical()),
+            action: "teams-account linked by signing in",
+            target: Target { kind: "user", id: Some(ticket.user.to_string()) },
+            before: before.map(|id| json!({"id": id.0})),
+            after: Some(after),
+        };
+        audit::record(&mut tx, &entry, now).await?;
+        commit(tx).await?;
+        self.activators.directory.wake();
+        Ok(words::Linked { account: signed_in.name, user: ticket.email, login: told })
+    }
+}
+
+/// What is kept of the login data, and what the person is told about it.
+fn kept<'a>(ticket: &Ticket, signed_in: &'a SignedIn) -> (Option<&'a SecretString>, words::Login) {
+    match &signed_in.login {
+        _ if !ticket.remembers_login => (None, words::Login::NotWanted),
+        LoginData::Given(refresh_token) => (Some(refresh_token), words::Login::Kept),
+        LoginData::Federated => (None, words::Login::Federated),
+        LoginData::None | LoginData::Unclear => (None, words::Login::Unclear),
+    }
+}
+
+fn linked(linked: link::Linked) -> Result<(), Failure> {
+    match linked {
+        link::Linked::Done(_) => Ok(()),
+        link::Linked::NoSuchUser => Err(Failure::TicketGone),
+        link::Linked::NoSuchAccount => Err(Failure::AccountUnknown),
+        link::Linked::Disabled => Err(Failure::AccountDisabled),
+        link::Linked::Taken(_) => Err(Failure::AccountTaken),
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        tracing::error!(error = %chain(&error), "a sign-in failed");
+        Self::GatewayAway
+    }
+}
+
+fn not_signed_in(why: NotSignedIn) -> Failure {
+    match why {
+        NotSignedIn::Again | NotSignedIn::Forged => Failure::BeginAgain,
+        NotSignedIn::OtherTenant => Failure::OtherTenant,
+        NotSignedIn::Later => Failure::LoginServerAway(TRY_AGAIN_AFTER),
+        NotSignedIn::Refused => Failure::LoginServerRefuses,
+    }
+}
+
+/// What Entra ID says in the place of a code; the word itself is shown to nobody.
+fn refused(error: &str) -> Failure {
+    match error {
+        "access_denied" | "consent_required" => Failure::Denied,
+        "temporarily_unavailable" | "server_error" => Failure::LoginServerAway(TRY_AGAIN_AFTER),
+        "login_required" | "interaction_required" | "account_selection_required" => Failure::BeginAgain,
+        _ => {
+            tracing::warn!("Entra ID refuses people who sign in: check the app registration against the documentation");
+            Failure::LoginServerRefuses
+        }
+    }
+}
+
+/// A header of ours, as it came.
+fn text<'a>(headers: &'a HeaderMap, name: &header::HeaderName) -> impl Iterator<Item = &'a str> {
+    headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok())
+}

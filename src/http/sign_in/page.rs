@@ -1,0 +1,124 @@
+//! What a page looks like: text, and nothing that a browser could run, fetch or send.
+
+use std::fmt::Write;
+use std::sync::LazyLock;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{Html, IntoResponse, Response};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use super::words::{Language, Message};
+
+const STYLE: &str = "body{margin:0;font:1.05rem/1.55 system-ui,sans-serif;color:#1f2933;background:#f4f6f8}\
+    main{max-width:34rem;margin:12vh auto;padding:2rem 2.25rem;background:#fff;border-radius:.6rem;border-top:.3rem solid #b42318}\
+    main.good{border-top-color:#1a7f37}h1{font-size:1.4rem;line-height:1.25;margin:0 0 1rem}p{margin:.7rem 0}\
+    @media(max-width:40rem){main{margin:0;border-radius:0}}\
+    @media(prefers-color-scheme:dark){body{color:#e4e7eb;background:#15191e}main{background:#20262d}}";
+
+/// The page's own style by its hash, and nothing else.
+static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
+    let hash = STANDARD.encode(digest(&SHA256, STYLE.as_bytes()));
+    let policy =
+        format!("default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
+    HeaderValue::from_str(&policy).unwrap_or_else(|_| HeaderValue::from_static("default-src 'none'"))
+});
+
+/// A page about how it went.
+pub struct Page {
+    pub message: Message,
+    pub language: Language,
+    pub cookie: Option<HeaderValue>,
+}
+
+impl IntoResponse for Page {
+    fn into_response(self) -> Response {
+        let mut response = (self.message.status(), Html(html(&self.message, self.language))).into_response();
+        let headers = response.headers_mut();
+        careful(headers);
+        headers.insert(header::CONTENT_LANGUAGE, HeaderValue::from_static(self.language.label()));
+        headers.insert(header::VARY, HeaderValue::from_static("Accept-Language"));
+        if let Some(wait) = self.message.retry_after() {
+            headers.insert(header::RETRY_AFTER, wait.as_secs().max(1).into());
+        }
+        if let Some(cookie) = self.cookie {
+            headers.insert(header::SET_COOKIE, cookie);
+        }
+        response
+    }
+}
+
+/// Sends the browser to the login server, with a cookie to come back with.
+pub fn leave_for(address: &HeaderValue, cookie: &HeaderValue) -> Response {
+    let mut response = StatusCode::SEE_OTHER.into_response();
+    let headers = response.headers_mut();
+    careful(headers);
+    headers.insert(header::LOCATION, address.clone());
+    headers.insert(header::SET_COOKIE, cookie.clone());
+    response
+}
+
+/// The address of the page before holds the ticket, or the code: it is told to nobody, and nothing is kept.
+fn careful(headers: &mut HeaderMap) {
+    headers.insert(header::CONTENT_SECURITY_POLICY, POLICY.clone());
+    let mut set = |name: HeaderName, value: &'static str| headers.insert(name, HeaderValue::from_static(value));
+    set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    set(header::CACHE_CONTROL, "no-store");
+    set(header::REFERRER_POLICY, "no-referrer");
+    set(header::X_FRAME_OPTIONS, "DENY");
+    set(HeaderName::from_static("cross-origin-opener-policy"), "same-origin");
+    set(HeaderName::from_static("x-robots-tag"), "noindex");
+}
+
+fn html(message: &Message, language: Language) -> String {
+    let (title, paragraphs) = message.words(language);
+    let (title, lang) = (escaped(title), language.label());
+    let class = if message.status().is_success() { " class=\"good\"" } else { "" };
+    let mut page = format!(
+        "<!doctype html>\n<html lang=\"{lang}\"><head><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><title>{title}</title>\
+         <style>{STYLE}</style></head>\n<body><main{class}><h1>{title}</h1>\n"
+    );
+    for paragraph in paragraphs {
+        // Writing to a text does not fail.
+        _ = writeln!(page, "<p>{}</p>", escaped(&paragraph));
+    }
+    page.push_str("</main></body></html>\n");
+    page
+}
+
+/// Names come from elsewhere, and must stay text.
+fn escaped(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '&' => safe.push_str("&amp;"),
+            '<' => safe.push_str("&lt;"),
+            '>' => safe.push_str("&gt;"),
+            '"' => safe.push_str("&quot;"),
+            '\'' => safe.push_str("&#39;"),
+            letter => safe.push(letter),
+        }
+    }
+    safe
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::words::{Linked, Login};
+    use super::*;
+
+    #[test]
+    fn names_stay_text() {
+        let name = Some("<script>alert('x')</script>&\"".to_owned());
+        let message = Message::Linked(Linked { account: name.clone(), user: name, login: Login::Kept });
+        for language in [Language::English, Language::German] {
+            let page = html(&message, language);
+            assert!(
+                !page.contains("<script") && page.contains("&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;&amp;&quot;"),
+                "{page}"
+            );
+        }
+    }
+}

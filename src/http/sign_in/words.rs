@@ -1,0 +1,365 @@
+//! What the pages say, in English and in German: what was linked, or what went wrong and what to do.
+
+use std::time::Duration;
+
+use axum::http::{HeaderMap, StatusCode, header};
+
+use super::text;
+
+/// In which language.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Language {
+    English,
+    German,
+}
+
+/// How it went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Message {
+    Linked(Linked),
+    Failed(Failure),
+}
+
+/// What was linked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Linked {
+    /// The Teams account's name.
+    pub account: Option<String>,
+    /// The XPhone user's address.
+    pub user: Option<String>,
+    pub login: Login,
+}
+
+/// Why nothing was linked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// Used, expired, or never made.
+    TicketGone,
+    /// The person declined, or may not consent.
+    Denied,
+    OtherTenant,
+    /// Somebody else is linked to the account.
+    AccountTaken,
+    /// Teams' directory does not have it.
+    AccountUnknown,
+    AccountDisabled,
+    /// The browser brought back what does not belong together.
+    BeginAgain,
+    LoginServerAway(Duration),
+    LoginServerRefuses,
+    GatewayAway,
+    TooMany(Duration),
+}
+
+/// What became of the login data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Login {
+    /// The policy does not want it.
+    NotWanted,
+    Kept,
+    /// It cannot be.
+    Federated,
+    /// It was not, because nobody said that it can be.
+    Unclear,
+}
+
+impl Language {
+    /// The one that the browser likes better; English, if it likes neither.
+    pub fn of(headers: &HeaderMap) -> Self {
+        let mut liking = [(Self::English, 0.0), (Self::German, 0.0)];
+        for wish in text(headers, &header::ACCEPT_LANGUAGE).flat_map(|line| line.split(',')).take(20) {
+            let mut parts = wish.split(';').map(str::trim);
+            let tag = parts.next().unwrap_or_default().to_ascii_lowercase();
+            let weight: f32 = parts.find_map(|part| part.strip_prefix("q=")).map_or(1.0, |text| text.parse().unwrap_or(0.0));
+            for (language, best) in &mut liking {
+                if tag.split('-').next() == Some(language.label()) && weight > *best {
+                    *best = weight;
+                }
+            }
+        }
+        let [(english, liked), (german, liked_more)] = liking;
+        if liked_more > liked { german } else { english }
+    }
+
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::English => "en",
+            Self::German => "de",
+        }
+    }
+}
+
+impl Message {
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::Linked(_) => StatusCode::OK,
+            Self::Failed(failure) => failure.status(),
+        }
+    }
+
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Failed(Failure::LoginServerAway(wait) | Failure::TooMany(wait)) => Some(*wait),
+            _ => None,
+        }
+    }
+
+    /// The title, and the paragraphs under it; plain text.
+    pub fn words(&self, language: Language) -> (&'static str, Vec<String>) {
+        let failure = match self {
+            Self::Linked(linked) => return linked.words(language),
+            Self::Failed(failure) => failure,
+        };
+        let (title, text, what_to_do) = match language {
+            Language::English => failure.english(),
+            Language::German => failure.german(),
+        };
+        (title, vec![text.to_owned(), what_to_do.to_owned()])
+    }
+}
+
+impl Failure {
+    fn status(self) -> StatusCode {
+        match self {
+            Self::TicketGone => StatusCode::GONE,
+            Self::Denied | Self::OtherTenant => StatusCode::FORBIDDEN,
+            Self::AccountTaken | Self::AccountUnknown | Self::AccountDisabled => StatusCode::CONFLICT,
+            Self::BeginAgain => StatusCode::BAD_REQUEST,
+            Self::LoginServerRefuses => StatusCode::BAD_GATEWAY,
+            Self::LoginServerAway(_) | Self::GatewayAway => StatusCode::SERVICE_UNAVAILABLE,
+            Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
+        }
+    }
+
+    fn english(self) -> (&'static str, &'static str, &'static str) {
+        match self {
+            Self::TicketGone => (
+                "This link is no longer valid",
+                "It has been used, or it is older than an hour.",
+                "Ask whoever sent it to you for a new one. If you have linked your account with it already, there is nothing to do.",
+            ),
+            Self::Denied => (
+                "You did not agree",
+                "Microsoft says that the sign-in was declined. Nothing was linked.",
+                "Open the link again if that was a mistake. If you were not asked, your organisation does not let you agree: tell your administrator.",
+            ),
+            Self::OtherTenant => (
+                "This is an account of another organisation",
+                "You signed in with an account that does not belong to the organisation whose Teams is connected here. Nothing was linked.",
+                "Open the link again and choose the account with which you use Teams at work.",
+            ),
+            Self::AccountTaken => (
+                "This account is linked to somebody else",
+                "The Teams account you signed in with belongs to another XPhone user. Nothing was linked.",
+                "Open the link again and choose your own account. If it is yours, tell your administrator, who can take the other link away.",
+            ),
+            Self::AccountUnknown => (
+                "This account is not known yet",
+                "The Teams account you signed in with is not in the directory that is read here. Nothing was linked.",
+                "If the account is new, open the link again in a few minutes. Otherwise tell your administrator.",
+            ),
+            Self::AccountDisabled => (
+                "This account is disabled",
+                "The Teams account you signed in with may not be used. Nothing was linked.",
+                "Open the link again and choose another account, or tell your administrator.",
+            ),
+            Self::BeginAgain => (
+                "Please begin again",
+                "This sign-in does not belong to a link that was opened in this browser just now, or it took too long. Nothing was linked.",
+                "Open the link you were given again, in one browser window, and allow cookies for this page.",
+            ),
+            Self::LoginServerAway(_) => (
+                "Microsoft does not answer",
+                "Microsoft's sign-in cannot be reached just now. Nothing was linked.",
+                "Open the link again in a minute.",
+            ),
+            Self::LoginServerRefuses => (
+                "The sign-in is not set up correctly",
+                "Microsoft does not accept how this page asks it. Nothing was linked.",
+                "You can do nothing about that. Tell your administrator, who finds the reason in the log.",
+            ),
+            Self::GatewayAway => (
+                "That did not work",
+                "Something is out of order here just now. Nothing was linked.",
+                "Open the link again in a minute. If it does not help, tell your administrator.",
+            ),
+            Self::TooMany(_) => {
+                ("Too many requests", "This page is asked for too often just now.", "Open the link again in a minute.")
+            }
+        }
+    }
+
+    fn german(self) -> (&'static str, &'static str, &'static str) {
+        match self {
+            Self::TicketGone => (
+                "Dieser Link gilt nicht mehr",
+                "Er wurde bereits benutzt oder ist älter als eine Stunde.",
+                "Bitten Sie um einen neuen, wo Sie ihn erhalten haben. Haben Sie Ihr Konto schon damit verknüpft, ist nichts zu tun.",
+            ),
+            Self::Denied => (
+                "Sie haben nicht zugestimmt",
+                "Laut Microsoft wurde die Anmeldung abgelehnt. Es wurde nichts verknüpft.",
+                "Öffnen Sie den Link erneut, falls das ein Versehen war. Wurden Sie nicht gefragt, lässt Ihre Organisation keine Zustimmung zu: Wenden Sie sich an Ihre Administration.",
+            ),
+            Self::OtherTenant => (
+                "Dieses Konto gehört zu einer anderen Organisation",
+                "Sie haben sich mit einem Konto angemeldet, das nicht zu der Organisation gehört, deren Teams hier angebunden ist. Es wurde nichts verknüpft.",
+                "Öffnen Sie den Link erneut und wählen Sie das Konto, mit dem Sie Teams bei der Arbeit benutzen.",
+            ),
+            Self::AccountTaken => (
+                "Dieses Konto ist mit jemand anderem verknüpft",
+                "Das Teams-Konto, mit dem Sie sich angemeldet haben, gehört zu einem anderen XPhone-Benutzer. Es wurde nichts verknüpft.",
+                "Öffnen Sie den Link erneut und wählen Sie Ihr eigenes Konto. Ist es Ihres, wenden Sie sich an Ihre Administration: Sie kann die andere Verknüpfung aufheben.",
+            ),
+            Self::AccountUnknown => (
+                "Dieses Konto ist noch nicht bekannt",
+                "Das Teams-Konto, mit dem Sie sich angemeldet haben, steht nicht in dem Verzeichnis, das hier gelesen wird. Es wurde nichts verknüpft.",
+                "Ist das Konto neu, öffnen Sie den Link in einigen Minuten erneut. Wenden Sie sich sonst an Ihre Administration.",
+            ),
+            Self::AccountDisabled => (
+                "Dieses Konto ist gesperrt",
+                "Das Teams-Konto, mit dem Sie sich angemeldet haben, darf nicht benutzt werden. Es wurde nichts verknüpft.",
+                "Öffnen Sie den Link erneut und wählen Sie ein anderes Konto, oder wenden Sie sich an Ihre Administration.",
+            ),
+            Self::BeginAgain => (
+                "Bitte beginnen Sie noch einmal",
+                "Diese Anmeldung gehört zu keinem Link, der gerade in diesem Browser geöffnet wurde, oder sie hat zu lange gedauert. Es wurde nichts verknüpft.",
+                "Öffnen Sie Ihren Link erneut, in nur einem Browserfenster, und lassen Sie Cookies für diese Seite zu.",
+            ),
+            Self::LoginServerAway(_) => (
+                "Microsoft antwortet nicht",
+                "Die Anmeldung bei Microsoft ist gerade nicht erreichbar. Es wurde nichts verknüpft.",
+                "Öffnen Sie den Link in einer Minute erneut.",
+            ),
+            Self::LoginServerRefuses => (
+                "Die Anmeldung ist nicht richtig eingerichtet",
+                "Microsoft nimmt nicht an, wie diese Seite anfragt. Es wurde nichts verknüpft.",
+                "Sie selbst können nichts tun. Wenden Sie sich an Ihre Administration: Der Grund steht im Protokoll.",
+            ),
+            Self::GatewayAway => (
+                "Das hat nicht geklappt",
+                "Hier ist gerade etwas nicht in Ordnung. Es wurde nichts verknüpft.",
+                "Öffnen Sie den Link in einer Minute erneut. Hilft das nicht, wenden Sie sich an Ihre Administration.",
+            ),
+            Self::TooMany(_) => {
+                ("Zu viele Anfragen", "Diese Seite wird gerade zu oft aufgerufen.", "Öffnen Sie den Link in einer Minute erneut.")
+            }
+        }
+    }
+}
+
+impl Linked {
+    fn words(&self, language: Language) -> (&'static str, Vec<String>) {
+        let Self { account, user, login } = self;
+        let (title, done, next) = match language {
+            Language::English => {
+                let (account, user) =
+                    (account.as_deref().unwrap_or("you signed in with"), user.as_deref().unwrap_or("whose link this was"));
+                let done = format!("The Teams account {account} now belongs to the XPhone user {user}.");
+                let next = "Within a minute or so each shows when you are on the phone in the other, as far as your organisation wants that. \
+                If the XPhone user is not you, tell your administrator. You can close this page.";
+                ("Your account is linked", done, next)
+            }
+            Language::German => {
+                let (account, user) =
+                    (account.as_deref().unwrap_or("dieser Anmeldung"), user.as_deref().unwrap_or("dieses Links"));
+                let done = format!("Das Teams-Konto {account} gehört jetzt zum XPhone-Benutzer {user}.");
+                let next = "In etwa einer Minute zeigt jedes der beiden, wenn Sie im anderen telefonieren, soweit Ihre Organisation das will. \
+                Sind Sie nicht dieser XPhone-Benutzer, wenden Sie sich an Ihre Administration. Sie können diese Seite schließen.";
+                ("Ihr Konto ist verknüpft", done, next)
+            }
+        };
+        let kept = match language {
+            Language::English => login.english(),
+            Language::German => login.german(),
+        };
+        let paragraphs = [Some(done), kept.map(str::to_owned), Some(next.to_owned())];
+        (title, paragraphs.into_iter().flatten().collect())
+    }
+}
+
+impl Login {
+    fn english(self) -> Option<&'static str> {
+        match self {
+            Self::NotWanted => None,
+            Self::Kept => Some(
+                "As your organisation has set, what keeps you signed in was stored, encrypted. It is used to check now and then that \
+                 this account is still yours, and for nothing else. When the link is removed, it is forgotten.",
+            ),
+            Self::Federated => Some(
+                "Your organisation signs you in with a login server of its own, so your login data cannot be stored. The link holds all \
+                 the same.",
+            ),
+            Self::Unclear => Some("Your login data was not stored. The link holds all the same."),
+        }
+    }
+
+    fn german(self) -> Option<&'static str> {
+        match self {
+            Self::NotWanted => None,
+            Self::Kept => Some(
+                "Wie von Ihrer Organisation eingestellt, wurde verschlüsselt gespeichert, was Sie angemeldet hält. Damit wird ab und zu \
+                 geprüft, ob dieses Konto noch Ihres ist, sonst nichts. Wird die Verknüpfung entfernt, wird es vergessen.",
+            ),
+            Self::Federated => Some(
+                "Ihre Organisation meldet Sie über einen eigenen Anmeldeserver an. Darum können Ihre Anmeldedaten nicht gespeichert \
+                 werden. Die Verknüpfung gilt trotzdem.",
+            ),
+            Self::Unclear => Some("Ihre Anmeldedaten wurden nicht gespeichert. Die Verknüpfung gilt trotzdem."),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_browser_says_which_language() {
+        let check = |wish: &str, expected: Language| {
+            let headers = HeaderMap::from_iter([(header::ACCEPT_LANGUAGE, wish.parse().unwrap())]);
+            assert_eq!(Language::of(&headers), expected, "{wish}");
+        };
+        assert_eq!(Language::of(&HeaderMap::new()), Language::English);
+        check("de", Language::German);
+        check("de-AT,de;q=0.9,en;q=0.8", Language::German);
+        check("en-GB,en;q=0.9,de;q=0.8", Language::English);
+        check("fr, de;q=0.4, en;q=0.3", Language::German);
+        check("fr", Language::English);
+        check("*", Language::English);
+        check("den", Language::English);
+        check("de;q=0, en;q=0", Language::English);
+        check("de;q=x", Language::English);
+        check("DE", Language::German);
+    }
+
+    #[test]
+    fn every_message_says_what_happened_and_what_to_do_in_both_languages() {
+        let wait = Duration::from_mins(1);
+        let failures = [
+            Failure::TicketGone,
+            Failure::Denied,
+            Failure::OtherTenant,
+            Failure::AccountTaken,
+            Failure::AccountUnknown,
+            Failure::AccountDisabled,
+            Failure::BeginAgain,
+            Failure::LoginServerAway(wait),
+            Failure::LoginServerRefuses,
+            Failure::GatewayAway,
+            Failure::TooMany(wait),
+        ];
+        let linked = Linked { account: None, user: None, login: Login::Federated };
+        let messages = failures.map(Message::Failed).into_iter().chain([Message::Linked(linked)]);
+        for message in messages {
+            let (english, german) = (message.words(Language::English), message.words(Language::German));
+            assert_ne!(english.0, german.0);
+            for (title, paragraphs) in [english, german] {
+                assert!(
+                    !title.is_empty() && paragraphs.len() >= 2 && paragraphs.iter().all(|text| text.len() > 20),
+                    "{message:?}"
+                );
+            }
+        }
+    }
+}

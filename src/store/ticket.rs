@@ -1,0 +1,134 @@
+//! Tickets: one-time addresses with which users link their own Teams account.
+
+use jiff::{SignedDuration, Timestamp};
+use jiff_sqlx::ToSqlx;
+use secrecy::SecretString;
+
+use super::secret::{RANDOM_CHARACTERS, hash, random};
+use super::{Store, StoreError, Tx};
+use crate::domain::ids::UserGuid;
+
+/// How a ticket begins.
+const PREFIX: &str = "pgs_";
+/// How long a ticket is good.
+pub const TICKET_LIFE: SignedDuration = SignedDuration::from_hours(1);
+/// Whoever opened the address in time may take this long to sign in.
+pub const SIGN_IN_LIFE: SignedDuration = SignedDuration::from_mins(10);
+
+/// A ticket that is good, and what its user needs to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ticket {
+    /// Whose account is linked with it.
+    pub user: UserGuid,
+    /// Their address in XPhone, to tell them whose account it is.
+    pub email: Option<String>,
+    /// Whether what holds for the user says to remember login data.
+    pub remembers_login: bool,
+}
+
+/// Whether this can be a ticket at all: what cannot is not looked up.
+#[must_use]
+pub fn is_ticket(text: &str) -> bool {
+    let random = text.strip_prefix(PREFIX).unwrap_or_default();
+    random.len() == RANDOM_CHARACTERS && random.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+}
+
+/// Makes a ticket for a user, and tells it this once.
+///
+/// # Errors
+/// Postgres could not, the user is gone, or the system gives no random numbers.
+pub async fn make_ticket(tx: &mut Tx<'_>, user: UserGuid, now: Timestamp) -> Result<(SecretString, Timestamp), StoreError> {
+    let ticket = random(PREFIX)?;
+    let expires_at = now + TICKET_LIFE;
+    let made = sqlx::query!(
+        "insert into sign_in_ticket (hash, user_guid, made_at, expires_at) values ($1, $2, $3, $4)",
+        hash(&ticket),
+        user.0,
+        now.to_sqlx(),
+        expires_at.to_sqlx(),
+    );
+    made.execute(&mut **tx).await?;
+    Ok((SecretString::from(ticket), expires_at))
+}
+
+/// Uses a ticket up, if it is good, or was when the sign-in can have begun; nobody else can before this transaction ends.
+///
+/// # Errors
+/// Postgres could not.
+pub async fn use_ticket(tx: &mut Tx<'_>, ticket: &str, now: Timestamp) -> Result<Option<Ticket>, StoreError> {
+    let marked = sqlx::query_scalar!(
+        "update sign_in_ticket set used_at = $2 where hash = $1 and used_at is null and expires_at > $3 returning user_guid",
+        hash(ticket),
+        now.to_sqlx(),
+        (now - SIGN_IN_LIFE).to_sqlx(),
+    );
+    let Some(user) = marked.fetch_optional(&mut **tx).await? else { return Ok(None) };
+    let person = sqlx::query!(
+        r#"select p.email, coalesce(g.remember_login_data, l.remember_login_data, false) as "remembers!"
+           from person p left join teams_sync g on g.guid = p.configuration_group_guid
+               left join teams_sync l on l.guid = p.location_guid
+           where p.guid = $1"#,
+        user,
+    );
+    let person = person.fetch_one(&mut **tx).await?;
+    Ok(Some(Ticket { user: UserGuid(user), email: person.email, remembers_login: person.remembers }))
+}
+
+impl Store {
+    /// A ticket that is good now; opening its address uses nothing up.
+    ///
+    /// # Errors
+    /// Postgres cannot be asked.
+    pub async fn ticket(&self, ticket: &str, now: Timestamp) -> Result<Option<Ticket>, StoreError> {
+        let found = sqlx::query!(
+            r#"select t.user_guid, p.email, coalesce(g.remember_login_data, l.remember_login_data, false) as "remembers!"
+               from sign_in_ticket t join person p on p.guid = t.user_guid
+                   left join teams_sync g on g.guid = p.configuration_group_guid
+                   left join teams_sync l on l.guid = p.location_guid
+               where t.hash = $1 and t.used_at is null and t.expires_at > $2"#,
+            hash(ticket),
+            now.to_sqlx(),
+        );
+        let found = found.fetch_optional(&self.pool).await?;
+        Ok(found.map(|row| Ticket { user: UserGuid(row.user_guid), email: row.email, remembers_login: row.remembers }))
+    }
+
+    /// Whether a link could be made with this ticket now, by whoever opened its address in time.
+    ///
+    /// # Errors
+    /// Postgres cannot be asked.
+    pub async fn can_be_used(&self, ticket: &str, now: Timestamp) -> Result<bool, StoreError> {
+        let found = sqlx::query_scalar!(
+            r#"select exists (select from sign_in_ticket where hash = $1 and used_at is null and expires_at > $2) as "exists!""#,
+            hash(ticket),
+            (now - SIGN_IN_LIFE).to_sqlx(),
+        );
+        Ok(found.fetch_one(&self.pool).await?)
+    }
+
+    /// Forgets tickets that nobody can use any more.
+    ///
+    /// # Errors
+    /// Postgres could not.
+    pub async fn forget_tickets(&self, now: Timestamp) -> Result<(), StoreError> {
+        let gone = sqlx::query!("delete from sign_in_ticket where expires_at <= $1", (now - SIGN_IN_LIFE).to_sqlx());
+        gone.execute(&self.pool).await?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_can_be_a_ticket() {
+        let check = |text: &str, expected| assert_eq!(is_ticket(text), expected, "{text}");
+        check(&random(PREFIX).unwrap(), true);
+        check(&random("pgw_").unwrap(), false);
+        check("", false);
+        check("pgs_", false);
+        check(&format!("pgs_{}", "x".repeat(42)), false);
+        check(&format!("pgs_{}<", "x".repeat(42)), false);
+    }
+}

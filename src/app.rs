@@ -105,11 +105,11 @@ pub struct App {
     /// What is counted.
     pub metrics: Metrics,
     /// Everything that runs by itself, in the order in which a change passes through it.
-    pub tasks: Tasks,
+    pub tasks: Box<Tasks>,
     activators: Activators,
     auth: Auth,
     people: Option<Arc<People>>,
-    delegated: Box<Delegated>,
+    delegated: Delegated,
     public_url: Option<Url>,
     replica: Uuid,
 }
@@ -157,8 +157,8 @@ impl App {
         let replica = Uuid::new_v4();
         let parts = Parts { config, store: &store, clock: &clock, metrics: &metrics, activators: &activators, replica };
         let people = parts.people()?;
-        let tasks = parts.tasks(people.clone())?;
-        let delegated = Box::new(Delegated::new(&config.graph, graph::http_client()?, clock.clone())?);
+        let tasks = Box::new(parts.tasks(people.clone())?);
+        let delegated = Delegated::new(&config.graph, graph::http_client()?, clock.clone())?;
         let public_url = config.http.public_url.clone();
         let entra = config.admin.oidc.as_ref().map(|settings| graph::http_client().map(|http| (settings, http))).transpose()?;
         let auth = Auth::new(store.clone(), clock.clone(), config.admin.bootstrap_token.clone(), entra);
@@ -194,7 +194,7 @@ impl App {
         let (deposits, depositor) = depositor::channel(self.store.clone(), self.activators.clone());
         let webhook = Webhook { deposits, clock: self.clock.clone(), metrics: self.metrics.clone() };
         tracker.spawn(depositor.run(stop_tasks.clone()));
-        let (delegated, store, clock) = (self.delegated.as_ref().clone(), self.store.clone(), self.clock.clone());
+        let (delegated, store, clock) = (self.delegated.clone(), self.store.clone(), self.clock.clone());
         let (enrolments, desk) = desk::open(delegated, store, clock, self.activators.clone());
         tracker.spawn(desk.run(stop_tasks.clone()));
         tracker.spawn(serve(public, http::public_router(webhook, self.sign_in()), stop_http.clone()));

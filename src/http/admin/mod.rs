@@ -38,7 +38,7 @@ use super::{Admin, health};
 const BODY_BYTES_MAX: usize = 64 * 1024;
 
 fn parts() -> (Router<Admin>, OpenApi) {
-    let parts = [
+    let parts = vec![
         tree::router(),
         teams_sync::router(),
         microphone_sync::router(),

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::raw::Raw;
 use crate::run::Measured;
 use crate::surroundings::figures::{float, milliseconds, quantile};
 use crate::surroundings::machine;
@@ -20,8 +21,8 @@ const COLUMN_WIDTH: usize = 19;
 pub struct Report {
     per_post: usize,
     connections: usize,
-    /// Raw decryptions a second: before the first scenario, and after each.
-    raw: Vec<f64>,
+    /// The raw limit: before the first scenario, and after each.
+    raw: Vec<Raw>,
     measured: Vec<Measured>,
 }
 
@@ -33,12 +34,12 @@ struct Expectation {
 
 impl Report {
     /// Nothing yet but the raw limit.
-    pub fn new(per_post: usize, connections: usize, raw: f64) -> Self {
+    pub fn new(per_post: usize, connections: usize, raw: Raw) -> Self {
         Self { per_post, connections, raw: vec![raw], measured: Vec::new() }
     }
 
     /// Adds a scenario and the raw limit measured after it.
-    pub fn add(&mut self, measured: Measured, raw: f64) {
+    pub fn add(&mut self, measured: Measured, raw: Raw) {
         self.measured.push(measured);
         self.raw.push(raw);
     }
@@ -55,13 +56,21 @@ impl Report {
 
     /// What the library alone decrypts a second, around this scenario.
     fn raw_around(&self, place: usize) -> f64 {
-        f64::midpoint(self.raw[place], self.raw[place + 1])
+        f64::midpoint(self.raw[place].per_second, self.raw[place + 1].per_second)
+    }
+
+    /// The ratio that would come out if the cores were ours alone and never idle; `None`: Postgres' share is not to be seen.
+    fn ratio_of_cpu(&self, place: usize) -> Option<f64> {
+        let raw = f64::midpoint(self.raw[place].cpu_seconds, self.raw[place + 1].cpu_seconds);
+        let Measured { cpu, scenario, .. } = &self.measured[place];
+        let used = cpu.gateway + cpu.postgres? + cpu.ours;
+        Some(raw * float(scenario.notifications()) / used.as_secs_f64())
     }
 
     /// Whether other programs had their share, or the raw limit did not stay the same.
     fn is_disturbed(&self) -> bool {
-        let slowest = self.raw.iter().copied().fold(f64::INFINITY, f64::min);
-        let fastest = self.raw.iter().copied().fold(0.0, f64::max);
+        let slowest = self.raw.iter().map(|raw| raw.per_second).fold(f64::INFINITY, f64::min);
+        let fastest = self.raw.iter().map(|raw| raw.per_second).fold(0.0, f64::max);
         let others = |measured: &Measured| others_share(measured) > OTHERS_MAX;
         slowest < fastest * RAW_STEADY_MIN || self.measured.iter().any(others)
     }
@@ -105,8 +114,13 @@ impl Report {
         let offered = |measured: &Measured| measured.scenario.offered_per_second.map_or("-".into(), |rate| format!("{rate:.0}"));
         self.row(f, "notifications/s offered", |_, measured| offered(measured))?;
         self.row(f, "notifications/s decided and durable", |_, measured| format!("{:.0}", measured.rate()))?;
-        self.row(f, "raw decrypts/s, before and after", |place, _| format!("{:.0} {:.0}", self.raw[place], self.raw[place + 1]))?;
+        self.row(f, "raw decrypts/s, before and after", |place, _| {
+            format!("{:.0} {:.0}", self.raw[place].per_second, self.raw[place + 1].per_second)
+        })?;
         self.row(f, "ratio to raw", |place, _| format!("{:.2}", self.ratio(place)))?;
+        self.row(f, "  were the cores ours alone, by CPU time", |place, _| {
+            self.ratio_of_cpu(place).map_or("not to be seen".to_owned(), |ratio| format!("{ratio:.2}"))
+        })?;
         self.row(f, "superseded before decryption", |_, measured| measured.superseded.to_string())?;
         self.row(f, "s until decided and durable", |_, measured| seconds(measured.decided_in))?;
         self.row(f, "s until pushed and confirmed too", |_, measured| seconds(measured.pushed_in))
@@ -136,6 +150,9 @@ impl Report {
             measured.cpu.postgres.map_or("not to be seen".to_owned(), |cpu| each(cpu, measured))
         })?;
         self.row(f, "  beside it: load and stand-ins", |_, measured| each(measured.cpu.ours, measured))?;
+        self.row(f, "  for comparison: one raw decryption", |place, _| {
+            format!("{:.3} ms", self.raw[place + 1].cpu_seconds * 1e3)
+        })?;
         self.row(f, "machine taken by other programs", |_, measured| format!("{:.0} %", others_share(measured) * 100.0))?;
         self.row(f, "gateway's peak memory (RSS)", |_, measured| {
             let megabytes = |bytes: u64| format!("{} MiB", bytes >> 20);

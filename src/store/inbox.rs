@@ -3,10 +3,13 @@
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
 
-use super::{Store, StoreError, Tx, rows, times};
+use super::{Store, StoreError, Tx, commit, rows, times};
 
 /// Posts in memory at a time: a stranger may send four megabytes in each.
 const TAKEN_BYTES_MAX: i64 = 48 * 1024 * 1024;
+
+/// Locks on numbers of this kind tell that whoever took posts under the number is still at it.
+const TAKERS: i32 = 0x1b0;
 
 /// What a post is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,35 +107,48 @@ impl Store {
 }
 
 /// Takes the oldest posts that are due, in the order of their arrival: at most `limit`, and no more than a few megabytes unless a
-/// single one is larger. Nobody else gets them while the transaction lasts.
+/// single one is larger. Nobody else gets them while the returned transaction lasts; whoever dies gives them back at once.
+///
+/// Rows are not locked meanwhile: a transaction that has touched a row keeps Postgres from tidying up any table, and opening a burst
+/// takes seconds in which every other queue would drag its dead entries along. The transaction holds just a lock on a number, and
+/// that number in a row says who is at it.
 ///
 /// # Errors
 /// Postgres could not.
-pub async fn take(tx: &mut Tx<'_>, kind: PostKind, now: Timestamp, limit: usize) -> Result<Vec<Taken>, StoreError> {
+pub async fn take(store: &Store, kind: PostKind, now: Timestamp, limit: usize) -> Result<(Tx<'static>, Vec<Taken>), StoreError> {
+    let number = fastrand::i32(..);
+    let mut held = store.begin_derived().await?;
+    sqlx::query!("select pg_advisory_xact_lock($1, $2)", TAKERS, number).execute(&mut *held).await?;
+    let mut tx = store.begin_derived().await?;
     let taken = sqlx::query!(
         r#"
-        select inbox.id, inbox.received_at, inbox.body from inbox join (
+        update inbox set taken_by = $5 from (
             select due.id, sum(due.bytes) over (order by due.due_at, due.id) - due.bytes as bytes_before
             from (
-                select id, due_at, octet_length(body) as bytes from inbox where kind = $1 and due_at <= $2
+                select id, due_at, octet_length(body) as bytes from inbox
+                where kind = $1 and due_at <= $2 and (taken_by is null or pg_try_advisory_xact_lock($6, taken_by))
                 order by due_at, id limit $3 for update skip locked
             ) due
-        ) due on due.id = inbox.id
-        where due.bytes_before < $4
+        ) due
+        where due.id = inbox.id and due.bytes_before < $4
+        returning inbox.id, inbox.received_at, inbox.body
         "#,
         kind.label(),
         now.to_sqlx(),
         rows(limit),
         TAKEN_BYTES_MAX,
+        number,
+        TAKERS,
     )
-    .fetch_all(&mut **tx)
+    .fetch_all(&mut *tx)
     .await?;
+    commit(tx).await?;
     let taken = taken.into_iter();
     let mut taken: Vec<Taken> =
         taken.map(|row| Taken { id: row.id, received_at: row.received_at.to_jiff(), body: row.body }).collect();
     // What had to wait came before what did not.
     taken.sort_unstable_by_key(|post| (post.received_at, post.id));
-    Ok(taken)
+    Ok((held, taken))
 }
 
 /// Removes posts that have been dealt with.
@@ -149,6 +165,8 @@ pub async fn remove(tx: &mut Tx<'_>, ids: &[i64]) -> Result<(), StoreError> {
 /// # Errors
 /// Postgres could not.
 pub async fn postpone(tx: &mut Tx<'_>, ids: &[i64], until: Timestamp) -> Result<(), StoreError> {
-    sqlx::query!("update inbox set due_at = $2 where id = any($1)", ids, until.to_sqlx()).execute(&mut **tx).await?;
+    sqlx::query!("update inbox set due_at = $2, taken_by = null where id = any($1)", ids, until.to_sqlx())
+        .execute(&mut **tx)
+        .await?;
     Ok(())
 }

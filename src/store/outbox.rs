@@ -157,8 +157,9 @@ impl Store {
                 where (due_at <= $1 or due_at > $5) and (slot = 'xphone_appointment') = $4
                     and (claimed_until is null or claimed_until <= $1 or claimed_until > $5)
                     -- Two people may have been the same Teams user one after the other: the one is cleared before the other is set.
-                    and (not shows or teams_id is null or not exists (
-                        select from outbox other where other.teams_id = outbox.teams_id and other.slot = outbox.slot and not other.shows))
+                    and (not shows or teams_id is null or (
+                        select true from outbox other
+                        where other.teams_id = outbox.teams_id and other.slot = outbox.slot and not other.shows limit 1) is null)
                 order by due_at limit $3 for update skip locked
             ) due
             where o.user_guid = due.user_guid and o.slot = due.slot
@@ -199,7 +200,7 @@ impl Store {
         let attempts: Vec<i32> = letters.iter().map(|letter| letter.attempts).collect();
         // Like the reconciler: first the users, then what belongs to them. In a statement of its own, so that the next one sees what
         // was decided while this one waited.
-        let mut tx = self.begin().await?;
+        let mut tx = self.begin_derived().await?;
         let held = sqlx::query!("select from user_state where user_guid = any($1) order by user_guid for no key update", &users);
         held.execute(&mut *tx).await?;
         sqlx::query!(

@@ -105,8 +105,7 @@ impl Intake {
     async fn take_in(&self) -> Result<Progress, TaskError> {
         self.let_burst_in().await?;
         let now = self.clock.now();
-        let mut tx = self.store.begin().await?;
-        let posts = inbox::take(&mut tx, PostKind::Notification, now, POSTS_MAX).await?;
+        let (mut tx, posts) = inbox::take(&self.store, PostKind::Notification, now, POSTS_MAX).await?;
         if posts.is_empty() {
             return Ok(Progress::Idle);
         }
@@ -213,7 +212,7 @@ impl Intake {
             }
             let (facts, unknown) = self.facts(opened);
             let now = self.clock.now();
-            let mut tx = self.store.begin().await?;
+            let mut tx = self.store.begin_derived().await?;
             recorded += record_notifications(&mut tx, &facts, now, now + CONFIRM_AFTER).await?;
             commit(tx).await?;
             if !unknown.is_empty() {

@@ -46,8 +46,7 @@ impl Task for Lifecycle {
 impl Lifecycle {
     async fn read(&self) -> Result<Progress, TaskError> {
         let now = self.clock.now();
-        let mut tx = self.store.begin().await?;
-        let posts = inbox::take(&mut tx, PostKind::Lifecycle, now, POSTS_MAX).await?;
+        let (mut tx, posts) = inbox::take(&self.store, PostKind::Lifecycle, now, POSTS_MAX).await?;
         if posts.is_empty() {
             return Ok(Progress::Idle);
         }

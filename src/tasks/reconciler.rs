@@ -44,7 +44,7 @@ impl Task for Reconciler {
 impl Reconciler {
     async fn reconcile(&self) -> Result<Progress, TaskError> {
         let now = self.clock.now();
-        let mut tx = self.store.begin().await?;
+        let mut tx = self.store.begin_derived().await?;
         let due = decision::load_due(&mut tx, now, self.timing, USERS_MAX).await?;
         if due.is_empty() {
             return Ok(Progress::Idle);

@@ -69,8 +69,7 @@ impl World {
     /// Catches what Graph has posted before the gateway takes it in, to be changed and posted by hand.
     async fn intercept(&self) -> Value {
         self.delivered().await;
-        let mut tx = self.app.store.begin().await.unwrap();
-        let taken = inbox::take(&mut tx, PostKind::Notification, self.clock.now(), 100).await.unwrap();
+        let (mut tx, taken) = inbox::take(&self.app.store, PostKind::Notification, self.clock.now(), 100).await.unwrap();
         inbox::remove(&mut tx, &taken.iter().map(|post| post.id).collect::<Vec<_>>()).await.unwrap();
         commit(tx).await.unwrap();
         assert_eq!(taken.len(), 1);

@@ -1,6 +1,7 @@
 //! The gateway dies between any two steps of the chain, and the next run leaves nobody wrong.
 
 use jiff::SignedDuration;
+use presence_gateway::store::inbox::{self, PostKind};
 use serde_json::json;
 
 use crate::world::{Person, World};
@@ -67,6 +68,27 @@ async fn a_death_after_any_step_costs_nothing_but_time() {
             assert_eq!(world.text(anna).await, text, "died after {last:?}, {words}");
         }
     }
+}
+
+/// Whoever works on a post keeps it, without keeping Postgres from tidying up; whoever dies over it has given it back.
+#[tokio::test]
+async fn a_post_is_one_gateways_while_it_lives() {
+    let (world, [anna]) = World::with_people(["anna"]).await;
+    let database = world.database().await;
+    world.teams(anna, "Busy/InACall").await;
+    world.delivered().await;
+    let (held, posts) = inbox::take(&world.app.store, PostKind::Notification, world.clock.now(), 10).await.unwrap();
+    assert_eq!(posts.len(), 1);
+    world.settle().await;
+    assert_eq!(world.text(anna).await, "Available", "somebody else is at it");
+    let hinders = "select count(*) from pg_stat_activity
+        where datname = current_database() and state = 'idle in transaction' and (backend_xid is not null or backend_xmin is not null)";
+    let hinders: i64 = sqlx::query_scalar(hinders).fetch_one(&database).await.unwrap();
+    assert_eq!(hinders, 0);
+    held.rollback().await.unwrap();
+    world.settle().await;
+    assert_eq!(world.text(anna).await, ON_THE_PHONE);
+    assert_eq!(world.app.store.inbox_depth().await.unwrap().posts, 0);
 }
 
 #[tokio::test]

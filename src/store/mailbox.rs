@@ -1,6 +1,6 @@
 //! Decisions become letters: what a slot's mailbox holds is replaced by what was decided last.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use jiff_sqlx::ToSqlx;
 use uuid::Uuid;
 
@@ -10,6 +10,10 @@ use super::{StoreError, Tx};
 use crate::domain::ids::TeamsUserId;
 use crate::domain::reconcile::{Push, TeamsPush};
 use crate::domain::slot::{Appointment, SlotName};
+
+/// A letter about a fresh change passes those that were decided up to so long before it without one: a policy for thousands may be more
+/// than a side takes in a while, and nobody who picks up the telephone should wait for it. Nor do the thousands wait for ever.
+const FRESH_PASSES: SignedDuration = SignedDuration::from_mins(10);
 
 /// Whose mailbox, and the change behind what is put into it.
 #[derive(Default)]
@@ -98,7 +102,9 @@ async fn clear(tx: &mut Tx<'_>, boxes: &Boxes, now: Timestamp) -> Result<(), Sto
              returning o.user_guid, o.slot
          )
          insert into outbox (user_guid, slot, shows, teams_id, changed_at, decided_at, due_at)
-         select n.user_guid, n.slot, false, n.teams_id, n.changed_at, $5, $5 from n
+         select n.user_guid, n.slot, false, n.teams_id, n.changed_at, $5::timestamptz,
+             case when n.changed_at is null then $5::timestamptz else $6::timestamptz end
+         from n
          where (n.user_guid, n.slot) not in (select user_guid, slot from unsent)
          on conflict (user_guid, slot) do update set generation = nextval('outbox_generation'), shows = false, subject = null,
              profile_guid = null, presence_status_guid = null, starts_at = null, ends_at = null, teams_id = excluded.teams_id,
@@ -108,6 +114,7 @@ async fn clear(tx: &mut Tx<'_>, boxes: &Boxes, now: Timestamp) -> Result<(), Sto
         &boxes.changed as _,
         &boxes.teams_ids as _,
         now.to_sqlx(),
+        (now - FRESH_PASSES).to_sqlx(),
     )
     .execute(&mut **tx)
     .await?;
@@ -123,7 +130,7 @@ async fn show(tx: &mut Tx<'_>, letters: &Shows, now: Timestamp) -> Result<(), St
         "insert into outbox (user_guid, slot, shows, teams_id, changed_at, subject, profile_guid, presence_status_guid, starts_at, ends_at,
              decided_at, due_at)
          select n.user_guid, n.slot, true, n.teams_id, n.changed_at, n.subject, n.profile_guid, n.presence_status_guid, n.starts_at,
-             n.ends_at, $10, $10
+             n.ends_at, $10::timestamptz, case when n.changed_at is null then $10::timestamptz else $11::timestamptz end
          from unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::uuid[], $5::text[], $6::uuid[], $7::uuid[], $8::timestamptz[],
                  $9::timestamptz[])
              as n (user_guid, slot, changed_at, teams_id, subject, profile_guid, presence_status_guid, starts_at, ends_at)
@@ -142,6 +149,7 @@ async fn show(tx: &mut Tx<'_>, letters: &Shows, now: Timestamp) -> Result<(), St
         &letters.starts as _,
         &letters.ends as _,
         now.to_sqlx(),
+        (now - FRESH_PASSES).to_sqlx(),
     )
     .execute(&mut **tx)
     .await?;

@@ -152,10 +152,18 @@ async fn forget_unread(tx: &mut Tx<'_>, guid: Uuid) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Has everybody in this seat decided for anew; read are only those for whom anything is synchronised. To take back what is shown
+/// nobody need be read, and thousands of readings would wake people one by one, in the way of fresh changes.
 async fn wake_seat(tx: &mut Tx<'_>, guid: Uuid, now: Timestamp) -> Result<(), StoreError> {
     sqlx::query!(
         "update user_state s set revisit_at = least(s.revisit_at, '1980-01-01Z'), woken_by = s.woken_by | $3,
-             confirm_at = case when p.teams_id is not null then least(s.confirm_at, $2) end from person p
+             confirm_at = case when p.teams_id is null then null
+                 when coalesce(g.mode, l.mode, 'none') <> 'none' or coalesce(g.user_may_change, l.user_may_change, false)
+                     then least(s.confirm_at, $2)
+                 else s.confirm_at end
+         from person p
+             left join teams_sync l on l.guid = p.location_guid
+             left join teams_sync g on g.guid = p.configuration_group_guid
          where p.guid = s.user_guid and (p.location_guid = $1 or p.configuration_group_guid = $1)",
         guid,
         now.to_sqlx(),

@@ -17,6 +17,7 @@ mod identity;
 mod imports;
 mod linking;
 mod listening;
+mod mass_change;
 mod people;
 mod refusals;
 mod restart;

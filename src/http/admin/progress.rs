@@ -32,7 +32,7 @@ pub struct Progress {
     users: i64,
     /// How many wait for being decided about.
     to_decide: i64,
-    /// How many wait for being read in Teams, as whoever has just been switched on does.
+    /// How many wait for being read in Teams: whoever has just been switched on, and, seconds later, whose call was taken back there.
     to_read: i64,
     to_send: Letters,
     shown: Shown,

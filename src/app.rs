@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::http::StatusCode;
+use jiff::SignedDuration;
 use login::EntraLogin;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -21,6 +22,7 @@ use uuid::Uuid;
 
 use crate::clock::Clock;
 use crate::config::{Config, Graph};
+use crate::domain::reconcile::Timing;
 use crate::graph::client::Client;
 use crate::graph::notification::{PrivateKeys, TokenVerifier};
 use crate::graph::token::{Delegated, Identity, People};
@@ -111,6 +113,8 @@ pub struct App {
     people: Option<Arc<People>>,
     delegated: Delegated,
     public_url: Option<Url>,
+    timing: Timing,
+    presence_kept: SignedDuration,
     replica: Uuid,
 }
 
@@ -162,7 +166,8 @@ impl App {
         let public_url = config.http.public_url.clone();
         let entra = config.admin.oidc.as_ref().map(|settings| graph::http_client().map(|http| (settings, http))).transpose()?;
         let auth = Auth::new(store.clone(), clock.clone(), config.admin.bootstrap_token.clone(), entra);
-        Ok(Self { store, clock, metrics, tasks, activators, auth, people, delegated, public_url, replica })
+        let (timing, presence_kept) = (config.graph.timing, config.admin.presence_retention);
+        Ok(Self { store, clock, metrics, tasks, activators, auth, people, delegated, public_url, timing, presence_kept, replica })
     }
 
     /// Binds both listeners and starts everything.
@@ -218,6 +223,8 @@ impl App {
             auth: self.auth.clone(),
             enrolments,
             public_url: self.public_url.clone(),
+            timing: self.timing,
+            presence_kept: self.presence_kept,
         }
     }
 }

@@ -105,6 +105,7 @@ impl People {
         let person = |(teams, xphone): (&Uuid, &Uuid)| Person {
             xphone: XphonePerson {
                 guid: UserGuid(*xphone),
+                name: String::new(),
                 email: Some(format!("{xphone}@bench.example")),
                 seat: Seat { location: Some(location), group: None },
                 profiles: vec![PersonProfile {

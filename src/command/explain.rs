@@ -9,9 +9,13 @@ use jiff::{SignedDuration, Timestamp};
 use super::Failure;
 use crate::clock::Clock;
 use crate::config::Sources;
-use crate::domain::reconcile::{Decision, Snapshot, Source, decide};
-use crate::domain::slot::{Look, Record, Slot, SlotName, TeamsSlot};
-use crate::store::user::Portrait;
+use crate::domain::explanation::{Explanation, Letter, PolicySays, Shows, SlotSays, TeamsSays, XphoneSays};
+use crate::domain::mapping::TeamsNative;
+use crate::domain::policy::Level;
+use crate::domain::presence::Presence;
+use crate::domain::reconcile::{Echo, Source};
+use crate::domain::slot::{Look, SlotName};
+use crate::domain::timeline::Sending;
 
 /// `presence-gateway explain`
 #[derive(Debug, Args)]
@@ -43,50 +47,42 @@ impl Explain {
             return Ok(ExitCode::FAILURE);
         }
         for user in found {
-            if let Some(portrait) = store.portrait(user, now, config.graph.timing).await? {
-                print!("{}", describe(&portrait, now)?);
+            if let Some(explanation) = store.explain(user, now, config.graph.timing).await? {
+                print!("{}", describe(&explanation)?);
             }
         }
         Ok(ExitCode::SUCCESS)
     }
 }
 
-/// Everything the decision sees, and the decision, for people.
+/// The explanation, for people.
 ///
 /// # Errors
 /// None: writing to a text does not fail.
-pub fn describe(portrait: &Portrait, now: Timestamp) -> Result<String, std::fmt::Error> {
-    let snapshot = &portrait.due.snapshot;
+pub fn describe(explanation: &Explanation) -> Result<String, std::fmt::Error> {
+    let now = explanation.now;
     let mut text = String::new();
-    writeln!(text, "user          {}", portrait.due.user)?;
-    writeln!(text, "matched       {}", portrait.matched)?;
-    writeln!(text, "Teams says    {}", teams(portrait, now))?;
-    writeln!(text, "XPhone says   {}", xphone(snapshot, portrait.xphone_observed_at, now))?;
-    let policy = snapshot.policy;
-    let shadow = if policy.shadow { ", on trial (shadow)" } else { "" };
-    writeln!(text, "policy        {} (from {}){shadow}", policy.mode.label(), policy.mode_from.label())?;
-    let Decision { remembered, appointment, session, preferred, .. } = decide(snapshot);
-    let itself = remembered
+    writeln!(text, "user          {}", explanation.user)?;
+    writeln!(text, "matched       {}", explanation.matched)?;
+    writeln!(
+        text,
+        "Teams says    {}",
+        explanation.teams.as_ref().map_or("nothing yet".to_owned(), |teams| teams_says(teams, now))
+    )?;
+    if let Some(echo) = explanation.teams.as_ref().and_then(|teams| teams.echo) {
+        writeln!(text, "  an echo     {}", echo_says(echo, now))?;
+    }
+    writeln!(text, "XPhone says   {}", explanation.xphone.map_or("nothing yet".to_owned(), |xphone| xphone_says(xphone, now)))?;
+    writeln!(text, "policy        {}", policy_says(explanation.policy))?;
+    let itself = explanation
+        .teams_itself
         .map_or("nothing known".to_owned(), |known| format!("{}, since {}", known.native.label(), age(known.since, now)));
     writeln!(text, "Teams itself  {itself}")?;
-    let slots = [
-        (SlotName::XphoneAppointment, shown(&snapshot.appointment, now), appointment.reason),
-        (SlotName::TeamsSession, recorded(snapshot.session, "in a call", now), session.reason),
-        (SlotName::TeamsPreferred, recorded(snapshot.preferred, "do not disturb", now), preferred.reason),
-    ];
-    for (slot, shows, reason) in slots {
-        writeln!(text, "{}", heading(slot))?;
-        writeln!(text, "  shows       {shows}")?;
-        if let Some(letter) = portrait.mailboxes.iter().find(|letter| letter.slot == slot) {
-            let what = if letter.shows { "setting it" } else { "taking it away" };
-            let problem = letter.problem.as_deref().unwrap_or("not tried yet");
-            writeln!(text, "  on its way  {what}; {} attempts; {problem}", letter.attempts)?;
-        }
-        writeln!(text, "  because     {}", reason.describe(slot))?;
+    for slot in &explanation.slots {
+        describe_slot(&mut text, slot, now)?;
     }
-    let at = |moment: Option<Timestamp>| moment.map_or("never".to_owned(), |moment| age(moment, now));
-    writeln!(text, "last decided  {}", at(portrait.decided_at))?;
-    let next = match portrait.revisit_at {
+    writeln!(text, "last decided  {}", explanation.decided_at.map_or("never".to_owned(), |at| age(at, now)))?;
+    let next = match explanation.next_look_at {
         None => "when something changes".to_owned(),
         Some(next) if next <= now => "now".to_owned(),
         Some(next) => age(next, now),
@@ -95,20 +91,61 @@ pub fn describe(portrait: &Portrait, now: Timestamp) -> Result<String, std::fmt:
     Ok(text)
 }
 
-fn teams(portrait: &Portrait, now: Timestamp) -> String {
-    let Some((availability, activity)) = &portrait.teams_words else { return "nothing yet".to_owned() };
-    let Some(observation) = portrait.due.snapshot.teams else { return "nothing yet".to_owned() };
-    let source = match observation.source {
+fn describe_slot(text: &mut String, slot: &SlotSays, now: Timestamp) -> std::fmt::Result {
+    writeln!(text, "{}", heading(slot.slot))?;
+    let shows = match (&slot.shows, slot.held_back) {
+        (Some(shows), _) => shown(shows, now),
+        (None, Some((why, since))) => format!("nothing: {} {}", why.label(), age(since, now)),
+        (None, None) => "nothing".to_owned(),
+    };
+    writeln!(text, "  shows       {shows}")?;
+    if let Some(letter) = &slot.letter {
+        writeln!(text, "  on its way  {}", on_its_way(letter, now))?;
+    }
+    writeln!(text, "  because     {}", slot.reason.describe(slot.slot))?;
+    if let Some(presence) = slot.would_show {
+        writeln!(text, "  would show  {}", words(presence))?;
+    }
+    match slot.to_do {
+        Some(Sending::Set) => writeln!(text, "  to be done  set it"),
+        Some(Sending::Clear) => writeln!(text, "  to be done  take it away"),
+        Some(Sending::Forget) => writeln!(text, "  to be done  send nothing more about it"),
+        None => Ok(()),
+    }
+}
+
+fn teams_says(teams: &TeamsSays, now: Timestamp) -> String {
+    let TeamsSays { availability, activity, .. } = teams;
+    let source = match teams.source {
         Source::Notification => "notified, not confirmed yet",
         Source::Read => "read",
     };
-    format!("{availability}/{activity} ({source} {})", age(observation.observed_at, now))
+    let means = teams.means.map_or("not known", TeamsNative::label);
+    let by = teams.word.map_or(String::new(), |word| format!(", by the word {word}"));
+    let unknown = if teams.is_known { "" } else { ", with a word that nobody documented" };
+    format!("{availability}/{activity} ({source} {}): {means}{by}{unknown}", age(teams.observed_at, now))
 }
 
-fn xphone(snapshot: &Snapshot, observed_at: Option<Timestamp>, now: Timestamp) -> String {
-    let Some(entry) = snapshot.xphone else { return "nothing yet".to_owned() };
-    let changed = observed_at.map_or(String::new(), |at| format!(", changed {}", age(at, now)));
-    format!("{} by itself{changed}", entry.native().label())
+fn echo_says(echo: Echo, now: Timestamp) -> String {
+    let whose = match echo.slot {
+        SlotName::TeamsPreferred => "our preferred presence",
+        SlotName::TeamsSession | SlotName::XphoneAppointment => "our session",
+    };
+    let until = echo.until.map_or("as long as that shows".to_owned(), |until| format!("until {}", age(until, now)));
+    format!("taken for {whose}, so it tells nothing; what looks so is, {until}")
+}
+
+fn xphone_says(xphone: XphoneSays, now: Timestamp) -> String {
+    let changed = xphone.changed_at.map_or(String::new(), |at| format!(", changed {}", age(at, now)));
+    let heard = xphone.heard_at.map_or(String::new(), |at| format!(", heard {}", age(at, now)));
+    format!("{} by itself{changed}{heard}", xphone.native.label())
+}
+
+fn policy_says(policy: PolicySays) -> String {
+    let shadow = if policy.shadow { format!(", on trial (shadow, from {})", policy.set_at.label()) } else { String::new() };
+    let chosen = policy.choice.filter(|_| policy.mode_from != Level::User);
+    let ignored = chosen.map_or(String::new(), |mode| format!("; the user chose {}, but may not choose", mode.label()));
+    format!("{} (from {}){shadow}{ignored}", policy.mode.label(), policy.mode_from.label())
 }
 
 fn heading(slot: SlotName) -> &'static str {
@@ -119,35 +156,49 @@ fn heading(slot: SlotName) -> &'static str {
     }
 }
 
-fn recorded(slot: TeamsSlot, what: &str, now: Timestamp) -> String {
-    match slot.record {
-        Record::Empty => "nothing".to_owned(),
-        Record::Suppressed { why, since } => format!("nothing: {} {}", why.label(), age(since, now)),
-        Record::Shown { since, reached: None, .. } => format!("{what}, since {}, not confirmed by Graph yet", age(since, now)),
-        Record::Shown { since, reached: Some(reached), .. } => {
-            format!("{what}, since {}, until {} unless renewed", age(since, now), age(reached.until, now))
+fn shown(shows: &Shows, now: Timestamp) -> String {
+    let look = match shows.look {
+        Some(Look::Profile(profile)) => format!(" with profile {profile}"),
+        Some(Look::Status(status)) => format!(" with status {status}"),
+        None => String::new(),
+    };
+    let what = shows.subject.as_ref().map_or_else(|| words(shows.presence).to_owned(), |subject| format!("{subject:?}"));
+    let since = age(shows.since, now);
+    match shows.until {
+        None => format!("{what}, since {since}, not confirmed by Graph yet"),
+        Some(until) => {
+            let unless = if shows.look.is_some() { "at the latest" } else { "unless renewed" };
+            format!("{what}{look}, since {since}, until {} {unless}", age(until, now))
         }
     }
 }
 
-fn shown(slot: &Slot, now: Timestamp) -> String {
-    match slot {
-        Slot::Empty => "nothing".to_owned(),
-        Slot::Suppressed { why, since, .. } => format!("nothing: {} {}", why.label(), age(*since, now)),
-        Slot::Shown(shown) => {
-            let look = match shown.appointment.look {
-                Look::Profile(profile) => format!("profile {profile}"),
-                Look::Status(status) => format!("status {status}"),
-            };
-            let (subject, since, until) = (&shown.appointment.subject, age(shown.since, now), age(shown.until, now));
-            format!("{subject:?} with {look}, since {since}, until {until} at the latest")
-        }
+fn words(presence: Presence) -> &'static str {
+    match presence {
+        Presence::Free => "free",
+        Presence::Busy => "busy",
+        Presence::OnThePhone => "in a call",
+        Presence::DoNotDisturb => "do not disturb",
     }
+}
+
+fn on_its_way(letter: &Letter, now: Timestamp) -> String {
+    let what = if letter.shows { "setting it" } else { "taking it away" };
+    let next = match letter.claimed_until {
+        Some(until) if until > now => "just being sent".to_owned(),
+        _ if letter.next_try_at <= now => "tried next now".to_owned(),
+        _ => format!("tried next {}", age(letter.next_try_at, now)),
+    };
+    let problem = letter.problem.as_ref().map_or(String::new(), |problem| format!("; {problem}"));
+    format!("{what}, decided {}; {} attempts, {next}{problem}", age(letter.decided_at, now), letter.attempts)
 }
 
 /// A moment as people say it.
 fn age(moment: Timestamp, now: Timestamp) -> String {
     let away = moment.duration_since(now);
     let seconds = SignedDuration::from_secs(away.as_secs().abs());
+    if seconds.is_zero() {
+        return if away.is_positive() { "in a moment" } else { "just now" }.to_owned();
+    }
     if away.is_negative() { format!("{seconds:#} ago") } else { format!("in {seconds:#}") }
 }

@@ -6,7 +6,7 @@ mod demo;
 mod directory;
 #[cfg(feature = "emulator")]
 mod emulate;
-mod explain;
+pub mod explain;
 mod mapping;
 mod migrate;
 mod serve;

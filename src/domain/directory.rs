@@ -17,6 +17,8 @@ use super::ids::{PresenceStateGuid, ProfileGuid, TeamsUserId, UserGuid};
 pub struct XphonePerson {
     /// XPhone's guid.
     pub guid: UserGuid,
+    /// What people read.
+    pub name: String,
     /// The address they are matched by; may be missing or blank.
     pub email: Option<String>,
     /// Where they sit.

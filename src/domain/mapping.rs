@@ -97,13 +97,23 @@ pub fn teams_words() -> impl Iterator<Item = &'static str> {
     TELLING.into_iter().map(|(word, _)| word).chain([UNKNOWN]).chain(FREE).chain([""])
 }
 
+fn telling(availability: &str, activity: &str) -> Option<(&'static str, TeamsWords)> {
+    TELLING.into_iter().find(|(word, _)| [availability, activity].iter().any(|said| said.eq_ignore_ascii_case(word)))
+}
+
+/// The one of Teams' two words that decides what they mean; `None`: neither means anything but free.
+#[must_use]
+pub fn telling_word(availability: &str, activity: &str) -> Option<&'static str> {
+    telling(availability, activity).map(|(word, _)| word)
+}
+
 /// Reads Teams' two words, ignoring case; some tenants swap them, so the telling word may stand in either.
 #[must_use]
 pub fn read_teams(availability: &str, activity: &str) -> TeamsReading {
     let both = [availability, activity];
     let says = |word: &str| both.iter().any(|said| said.eq_ignore_ascii_case(word));
     let known = both.iter().all(|said| teams_words().any(|word| said.eq_ignore_ascii_case(word)));
-    let telling = TELLING.iter().find(|(word, _)| says(word)).map(|(_, words)| *words);
+    let telling = telling(availability, activity).map(|(_, words)| words);
     let ours_alone = || both.iter().all(|said| said.is_empty() || said.eq_ignore_ascii_case(DO_NOT_DISTURB));
     let words = match telling {
         // Whatever stands beside it, it is do not disturb; but ours has nothing beside it.

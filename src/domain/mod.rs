@@ -2,6 +2,7 @@
 
 pub mod directory;
 pub mod expiry;
+pub mod explanation;
 pub mod ids;
 pub mod mapping;
 pub mod microphone;

@@ -22,6 +22,7 @@ use super::policy::EffectivePolicy;
 use super::slot::{Appointment, Slot, TeamsSlot};
 
 pub use appointment::{APPOINTMENT_PROFILE, DO_NOT_DISTURB_SUBJECT, ON_THE_PHONE_SUBJECT, TEAMS_PROFILE};
+pub use echo::{Echo, echo};
 pub use reason::Reason;
 pub use trial::on_trial;
 

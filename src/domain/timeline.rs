@@ -257,7 +257,9 @@ pub fn shows(slot: SlotName, decision: &Decision) -> Option<Presence> {
     }
 }
 
-fn sending(slot: SlotName, decision: &Decision) -> Option<Sending> {
+/// What is to be sent about the slot.
+#[must_use]
+pub fn sending(slot: SlotName, decision: &Decision) -> Option<Sending> {
     let in_teams = |push: TeamsPush| match push {
         TeamsPush::Set(_) => Sending::Set,
         TeamsPush::Clear(_) => Sending::Clear,

@@ -12,9 +12,11 @@ pub use sign_in::SignIn;
 pub use webhook::Webhook;
 
 use axum::Router;
+use jiff::SignedDuration;
 use url::Url;
 
 use crate::clock::Clock;
+use crate::domain::reconcile::Timing;
 use crate::store::Store;
 use crate::tasks::Activators;
 use crate::tasks::enrolment::desk::Enrolments;
@@ -37,6 +39,10 @@ pub struct Admin {
     pub enrolments: Enrolments,
     /// Where users reach the sign-in pages, if they do.
     pub public_url: Option<Url>,
+    /// Settings that the rules depend on.
+    pub timing: Timing,
+    /// How long anything is remembered of what people showed.
+    pub presence_kept: SignedDuration,
 }
 
 /// The public listener: Graph's posts, the sign-in pages if people can reach them, and nothing else.

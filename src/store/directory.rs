@@ -65,10 +65,11 @@ impl Store {
     /// Postgres cannot be asked, or holds a word this version does not know.
     pub async fn people(&self) -> Result<Vec<Person>, StoreError> {
         let mut profiles = self.profiles().await?;
-        let rows = sqlx::query!("select guid, email, location_guid, configuration_group_guid, match, teams_id from person");
+        let rows = sqlx::query!("select guid, name, email, location_guid, configuration_group_guid, match, teams_id from person");
         let people = rows.fetch_all(&self.pool).await?.into_iter().map(|row| {
             let xphone = XphonePerson {
                 guid: UserGuid(row.guid),
+                name: row.name,
                 email: row.email,
                 seat: Seat {
                     location: row.location_guid.map(LocationGuid),

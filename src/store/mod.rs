@@ -17,6 +17,7 @@ mod mailbox;
 pub mod microphone;
 pub mod observation;
 pub mod outbox;
+pub mod person;
 pub mod policy;
 pub mod progress;
 pub mod refusal;

@@ -1,45 +1,18 @@
 //! One user in full, for explaining what they show.
 
 use jiff::Timestamp;
+use jiff_sqlx::ToSqlx;
 use uuid::Uuid;
 
 use super::decision::{self, Due};
-use super::{Store, StoreError, known};
+use super::policy::read_teams_sync;
+use super::{Store, StoreError, Tx, known};
+use crate::domain::explanation::{Explanation, Facts, Letter};
 use crate::domain::ids::UserGuid;
+use crate::domain::policy::Mode;
 use crate::domain::reconcile::Timing;
 use crate::domain::slot::SlotName;
-
-/// Everything there is to say about a user beyond the snapshot itself.
-#[derive(Clone, Debug)]
-pub struct Portrait {
-    /// What the reconciler would see.
-    pub due: Due,
-    /// Why they are matched, or not.
-    pub matched: String,
-    /// Teams' words as they came.
-    pub teams_words: Option<(String, String)>,
-    /// When XPhone was last seen to change.
-    pub xphone_observed_at: Option<Timestamp>,
-    /// When the last decision was made.
-    pub decided_at: Option<Timestamp>,
-    /// When to look again.
-    pub revisit_at: Option<Timestamp>,
-    /// What is on its way, in the order of the slots.
-    pub mailboxes: Vec<Mailbox>,
-}
-
-/// What lies in one of a user's mailboxes.
-#[derive(Clone, Debug)]
-pub struct Mailbox {
-    /// Which.
-    pub slot: SlotName,
-    /// Whether it sets something, rather than taking it away.
-    pub shows: bool,
-    /// How often it was tried.
-    pub attempts: i32,
-    /// What failed last.
-    pub problem: Option<String>,
-}
+use crate::domain::timeline::Waker;
 
 impl Store {
     /// Finds a user by XPhone's guid or by e-mail address, ignoring case.
@@ -53,35 +26,90 @@ impl Store {
         Ok(found.fetch_all(&self.pool).await?.into_iter().map(UserGuid).collect())
     }
 
-    /// Everything there is to say about a user; `None`: there is no such user.
+    /// Why a user shows what they show, as of now; `None`: there is no such user.
     ///
     /// # Errors
-    /// Postgres cannot be asked.
-    pub async fn portrait(&self, user: UserGuid, now: Timestamp, timing: Timing) -> Result<Option<Portrait>, StoreError> {
+    /// Postgres cannot be asked, or holds a word this version does not know.
+    pub async fn explain(&self, user: UserGuid, now: Timestamp, timing: Timing) -> Result<Option<Explanation>, StoreError> {
+        Ok(self.facts(user, now, timing).await?.as_ref().map(Explanation::of))
+    }
+
+    /// Everything known about a user; `None`: there is no such user.
+    ///
+    /// # Errors
+    /// As [`explain`](Self::explain).
+    pub async fn facts(&self, user: UserGuid, now: Timestamp, timing: Timing) -> Result<Option<Facts>, StoreError> {
         let mut tx = self.begin().await?;
+        // One moment, whatever is decided meanwhile.
+        sqlx::query!("set transaction isolation level repeatable read read only").execute(&mut *tx).await?;
         let Some(due) = decision::load(&mut tx, &[user.0], now, timing).await?.pop() else { return Ok(None) };
+        let Due { user, snapshot, words, .. } = due;
         let row = sqlx::query!(
-            "select p.match as matched, s.teams_availability, s.teams_activity, s.xphone_observed_at, s.decided_at, s.revisit_at
-             from person p join user_state s on s.user_guid = p.guid where p.guid = $1",
+            r#"select p.match as matched, p.location_guid, p.configuration_group_guid, s.confirm_at, s.xphone_observed_at,
+                 s.xphone_client_connected, s.decided_at, s.revisit_at, c.mode as "choice?"
+             from person p join user_state s on s.user_guid = p.guid left join teams_sync_choice c on c.user_guid = p.guid
+             where p.guid = $1"#,
             user.0,
         )
         .fetch_one(&mut *tx)
         .await?;
-        let letters =
-            sqlx::query!("select slot, shows, attempts, problem from outbox where user_guid = $1 order by slot desc", user.0);
-        let mailboxes = letters.fetch_all(&mut *tx).await?.into_iter().map(|row| {
-            let slot = known(&row.slot, SlotName::from_label)?;
-            Ok(Mailbox { slot, shows: row.shows, attempts: row.attempts, problem: row.problem })
-        });
-        let mailboxes = mailboxes.collect::<Result<_, StoreError>>()?;
-        Ok(Some(Portrait {
-            due,
+        let time = |at: Option<jiff_sqlx::Timestamp>| at.map(jiff_sqlx::Timestamp::to_jiff);
+        let mut set = [None, None];
+        for (set, guid) in set.iter_mut().zip([row.location_guid, row.configuration_group_guid]) {
+            if let Some(guid) = guid {
+                *set = read_teams_sync(&mut *tx, guid).await?;
+            }
+        }
+        let [location, group] = set;
+        Ok(Some(Facts {
+            user,
             matched: row.matched,
-            teams_words: row.teams_availability.zip(row.teams_activity),
-            xphone_observed_at: row.xphone_observed_at.map(jiff_sqlx::Timestamp::to_jiff),
-            decided_at: row.decided_at.map(jiff_sqlx::Timestamp::to_jiff),
-            revisit_at: row.revisit_at.map(jiff_sqlx::Timestamp::to_jiff),
-            mailboxes,
+            snapshot,
+            words,
+            confirm_at: time(row.confirm_at),
+            xphone_changed_at: time(row.xphone_observed_at),
+            client_connected: row.xphone_client_connected,
+            location,
+            group,
+            choice: row.choice.map(|mode| known(&mode, Mode::from_label)).transpose()?,
+            letters: letters(&mut tx, user).await?,
+            decided_at: time(row.decided_at),
+            revisit_at: time(row.revisit_at),
         }))
     }
+}
+
+/// Has Teams read for a user, and the user decided for anew; `false`: there is no such user.
+///
+/// # Errors
+/// Postgres could not.
+pub async fn wake(tx: &mut Tx<'_>, user: UserGuid, now: Timestamp) -> Result<bool, StoreError> {
+    let woken = sqlx::query!(
+        "update user_state s set revisit_at = 'epoch', woken_by = s.woken_by | $3,
+             confirm_at = case when p.teams_id is not null then least(s.confirm_at, $2) end
+         from person p where p.guid = s.user_guid and s.user_guid = $1",
+        user.0,
+        now.to_sqlx(),
+        Waker::Operator.bit(),
+    );
+    Ok(woken.execute(&mut **tx).await?.rows_affected() > 0)
+}
+
+async fn letters(tx: &mut Tx<'_>, user: UserGuid) -> Result<Vec<Letter>, StoreError> {
+    let letters = sqlx::query!(
+        "select slot, shows, decided_at, attempts, problem, due_at, claimed_until from outbox where user_guid = $1",
+        user.0,
+    );
+    let letters = letters.fetch_all(&mut **tx).await?.into_iter().map(|row| {
+        Ok(Letter {
+            slot: known(&row.slot, SlotName::from_label)?,
+            shows: row.shows,
+            decided_at: row.decided_at.to_jiff(),
+            attempts: row.attempts,
+            problem: row.problem,
+            next_try_at: row.due_at.to_jiff(),
+            claimed_until: row.claimed_until.map(jiff_sqlx::Timestamp::to_jiff),
+        })
+    });
+    letters.collect()
 }

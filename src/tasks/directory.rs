@@ -169,6 +169,8 @@ impl Directory {
 fn person(user: User) -> XphonePerson {
     XphonePerson {
         guid: user.guid,
+        // Postgres keeps no such character.
+        name: user.display_name.replace('\0', ""),
         email: user.email,
         seat: seat(&user.distinguished_name),
         profiles: user.profiles.into_iter().map(profile).collect(),

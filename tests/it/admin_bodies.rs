@@ -111,3 +111,42 @@ async fn bodies_about_accounts_look_like_this() {
         see(Method::DELETE, &format!("v1/subscriber-accounts/{}", Uuid::nil()), None).await
     );
 }
+
+#[tokio::test]
+async fn what_is_told_about_people_looks_like_this() {
+    let (world, [anna]) = World::with_people(["anna"]).await;
+    let nobody = Uuid::new_v4();
+    world.xphone_user(nobody, "nobody@example.com", &[]).await;
+    world.next_directory().await;
+    world.teams(anna, "Busy/InACall").await;
+    world.settle().await;
+    world.confirm().await;
+    let explained = world.get(&format!("v1/users/{}/explain", anna.xphone), ADMIN_TOKEN).await;
+    let profile = |index: usize| explained["profiles"][index]["guid"].as_str().unwrap().parse::<Uuid>().unwrap();
+    let names = [
+        (world.location, "<headquarters>"),
+        (anna.xphone, "<anna>"),
+        (anna.teams, "<anna in Teams>"),
+        (nobody, "<nobody>"),
+        (profile(0), "<her first profile>"),
+        (profile(1), "<her second profile>"),
+    ];
+    let see = async |path: &str| world.seen(Method::GET, path, None, &names).await;
+    let (of_anna, place) = (format!("v1/users/{}", anna.xphone), format!("v1/locations/{}", world.location));
+    assert_snapshot!("users_problem", see("v1/users?problem=any").await);
+    assert_snapshot!("user", see(&of_anna).await);
+    assert_snapshot!("user_explain", see(&format!("{of_anna}/explain")).await);
+    let timeline = see(&format!("{of_anna}/timeline?limit=1")).await;
+    // How many changes there were before is nobody's business.
+    let numbered = |line: &&str| line.contains(r#""id": ""#) || line.contains(r#""next": ""#);
+    assert_eq!(timeline.lines().filter(numbered).count(), 2, "{timeline}");
+    let timeline: Vec<&str> = timeline.lines().filter(|line| !numbered(line)).collect();
+    assert_snapshot!("user_timeline", timeline.join("\n"));
+    let reconciled = world.seen(Method::POST, &format!("{of_anna}/reconcile"), None, &names).await;
+    assert_snapshot!("user_reconcile", reconciled);
+    assert_snapshot!("shadow_report_none", see(&format!("{place}/shadow-report")).await);
+    world.set_policy("telephony", true).await;
+    world.settle().await;
+    assert_snapshot!("shadow_report", see(&format!("{place}/shadow-report")).await);
+    assert_snapshot!("user_unknown", see(&format!("v1/users/{}", Uuid::nil())).await);
+}

@@ -363,6 +363,7 @@ async fn many_are_written_in_batches_and_nobody_elses_row_is_waited_for() {
         let person = |number: u128| {
             let xphone = XphonePerson {
                 guid: UserGuid(Uuid::from_u128(number)),
+                name: String::new(),
                 email: None,
                 seat: Seat::default(),
                 profiles: Vec::new(),

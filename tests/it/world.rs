@@ -15,6 +15,9 @@ use presence_gateway::app::{App, Running};
 use presence_gateway::clock::Clock;
 use presence_gateway::command::sign_in::{SignInError, enrol};
 use presence_gateway::config::{Config, Sources};
+use presence_gateway::domain::explanation::Explanation;
+use presence_gateway::domain::ids::UserGuid;
+use presence_gateway::domain::slot::SlotName;
 use presence_gateway::emulator::clock::EmulatedClock;
 use presence_gateway::emulator::{graph, xphone};
 use presence_gateway::store::Store;
@@ -390,13 +393,12 @@ impl World {
 
     /// Why the user shows what they show.
     pub async fn reason(&self, person: Person) -> String {
-        self.decision(person).await.appointment.reason.label().to_owned()
+        self.explanation(person).await.slot(SlotName::XphoneAppointment).reason.label().to_owned()
     }
 
-    async fn decision(&self, person: Person) -> presence_gateway::domain::reconcile::Decision {
-        let guid = presence_gateway::domain::ids::UserGuid(person.xphone);
-        let portrait = self.app.store.portrait(guid, self.clock.now(), self.config.graph.timing).await.unwrap().unwrap();
-        presence_gateway::domain::reconcile::decide(&portrait.due.snapshot)
+    pub async fn explanation(&self, person: Person) -> Explanation {
+        let explained = self.app.store.explain(UserGuid(person.xphone), self.clock.now(), self.config.graph.timing).await;
+        explained.unwrap().unwrap()
     }
 
     /// A metric's value by its line, such as `notifications_total{result="recorded"}`; 0 where it has not been counted yet.

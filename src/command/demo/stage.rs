@@ -127,8 +127,8 @@ impl Stage {
     /// What `presence-gateway explain` says about somebody.
     pub(super) async fn explain(&self, who: usize) -> Result<String, Failure> {
         let now = Clock::system().now();
-        let portrait = self.store.portrait(UserGuid(self.people[who].xphone), now, self.timing).await?;
-        Ok(portrait.map(|portrait| describe(&portrait, now)).transpose()?.unwrap_or_default())
+        let explanation = self.store.explain(UserGuid(self.people[who].xphone), now, self.timing).await?;
+        Ok(explanation.as_ref().map(describe).transpose()?.unwrap_or_default())
     }
 
     async fn get(&self, url: &str) -> Result<Value, Failure> {

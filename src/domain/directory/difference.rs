@@ -151,7 +151,8 @@ mod tests {
     }
 
     fn person(number: u128, matched: Match) -> Person {
-        let xphone = XphonePerson { guid: guid(number), email: None, seat: Seat::default(), profiles: Vec::new() };
+        let xphone =
+            XphonePerson { guid: guid(number), name: String::new(), email: None, seat: Seat::default(), profiles: Vec::new() };
         Person { xphone, matched }
     }
 

@@ -118,7 +118,7 @@ mod tests {
 
     fn xphone(number: u128, email: Option<&str>) -> XphonePerson {
         let guid = UserGuid(Uuid::from_u128(number));
-        XphonePerson { guid, email: email.map(str::to_owned), seat: Seat::default(), profiles: Vec::new() }
+        XphonePerson { guid, name: String::new(), email: email.map(str::to_owned), seat: Seat::default(), profiles: Vec::new() }
     }
 
     fn teams(number: u128, mail: Option<&str>, name: &str, enabled: bool) -> TeamsPerson {

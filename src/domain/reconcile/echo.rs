@@ -6,9 +6,9 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Remembered, Snapshot, Source, TeamsObservation, Timing};
+use super::{Remembered, Snapshot, Source, TeamsObservation, Timing, clocks};
 use crate::domain::mapping::TeamsWords;
-use crate::domain::slot::{Live, TeamsSlot};
+use crate::domain::slot::{Live, SlotName, TeamsSlot};
 
 /// A read is recorded with the moment it began, and what was set while it was under way may already show in it; a notification may
 /// be received by a replica whose clock is behind the sender's.
@@ -26,21 +26,49 @@ pub(super) fn remember(snapshot: &Snapshot) -> Option<Remembered> {
     }
 }
 
+/// An observation that was taken for our own doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Echo {
+    /// The slot of ours that it looks like.
+    pub slot: SlotName,
+    /// Until when what looks like this, and comes the same way, is taken for ours; `None`: as long as the slot shows something.
+    pub until: Option<Timestamp>,
+}
+
+/// Whether, and how, the newest observation was taken for our own doing.
+#[must_use]
+pub fn echo(snapshot: &Snapshot) -> Option<Echo> {
+    let snapshot = &*clocks::righted(snapshot);
+    let observation = snapshot.teams.filter(|observation| is_echo(snapshot, *observation))?;
+    let (slot, held) = alike(snapshot, observation)?;
+    let until = held.live.and_then(|live| live.until).map(|until| until + grace(observation.source, snapshot.timing));
+    Some(Echo { slot, until })
+}
+
 /// Whether the observation may be our own doing.
 pub(super) fn is_echo(snapshot: &Snapshot, observation: TeamsObservation) -> bool {
-    let slot = match observation.words {
-        Some(TeamsWords::InACall) => snapshot.session,
-        Some(TeamsWords::DoNotDisturb) => snapshot.preferred,
-        _ => return false,
-    };
-    slot.live.is_some_and(|live| explains(live, observation, snapshot.timing))
+    let live = alike(snapshot, observation).and_then(|(_, slot)| slot.live);
+    live.is_some_and(|live| explains(live, observation, snapshot.timing))
+}
+
+/// The slot that would look like this.
+fn alike(snapshot: &Snapshot, observation: TeamsObservation) -> Option<(SlotName, TeamsSlot)> {
+    match observation.words? {
+        TeamsWords::InACall => Some((SlotName::TeamsSession, snapshot.session)),
+        TeamsWords::DoNotDisturb => Some((SlotName::TeamsPreferred, snapshot.preferred)),
+        _ => None,
+    }
+}
+
+fn grace(source: Source, timing: Timing) -> SignedDuration {
+    match source {
+        Source::Notification => timing.notification_grace,
+        Source::Read => timing.read_grace,
+    }
 }
 
 fn explains(live: Live, observation: TeamsObservation, timing: Timing) -> bool {
-    let grace = match observation.source {
-        Source::Notification => timing.notification_grace,
-        Source::Read => timing.read_grace,
-    };
+    let grace = grace(observation.source, timing);
     let begun = live.from - BEFORE_MAX <= observation.observed_at;
     begun && live.until.is_none_or(|until| observation.observed_at < until + grace)
 }

@@ -5,16 +5,16 @@ mod pseudonym;
 use axum::Json;
 use axum::extract::State;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use self::pseudonym::Pseudonyms;
 use super::auth::Administrator;
 use super::extract::Asked;
-use super::page::{self, Page};
+use super::page::{self, Page, Past};
 use crate::http::Admin;
 use crate::http::problem::Problem;
 use crate::store::audit::Recorded;
@@ -62,18 +62,6 @@ pub struct What {
     /// Which of them.
     #[schema(required)]
     id: Option<String>,
-}
-
-/// Which page, going back in time.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct Past {
-    /// The `next` of the page before.
-    after: Option<i64>,
-    /// How many, at most.
-    #[param(minimum = 1, maximum = 1000, default = 100)]
-    limit: Option<usize>,
 }
 
 impl From<Recorded> for Change {

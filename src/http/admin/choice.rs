@@ -41,7 +41,8 @@ pub fn router() -> OpenApiRouter<Admin> {
         ("If-None-Match" = Option<String>, Header, description = "`*`: only if nothing is chosen now")),
     request_body = Choice,
     responses((status = 200, body = Choice, description = "It is chosen", headers(("ETag" = String))),
-        (status = 400, description = "bad-guid, bad-json"), (status = 404, description = "There is no such user"),
+        (status = 400, description = "bad-guid, bad-json"),
+        (status = 403, description = "wrong-role, wrong-location, not-yours, no-choice"), (status = 404, description = "There is no such user"),
         (status = 412, description = "Something else is chosen by now"), (status = 413, description = "The body is too long"),
         (status = 415, description = "The body is not JSON"), (status = 422, description = "The body is not of this form")))]
 async fn choose(
@@ -60,7 +61,8 @@ async fn choose(
     params(("guid" = uuid::Uuid, Path, description = "The user, by XPhone's guid"),
         ("If-Match" = Option<String>, Header, description = "Only if this is chosen now")),
     responses((status = 204, description = "What is set for their group or location holds"),
-        (status = 400, description = "bad-guid"), (status = 404, description = "There is no such user"),
+        (status = 400, description = "bad-guid"),
+        (status = 403, description = "wrong-role, wrong-location, not-yours, no-choice"), (status = 404, description = "There is no such user"),
         (status = 412, description = "Something else is chosen by now")))]
 async fn unchoose(permit: OperatorOrSelf, State(admin): State<Admin>, precondition: Precondition) -> Result<StatusCode, Problem> {
     change(&admin, &permit, &precondition, None).await?;

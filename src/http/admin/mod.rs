@@ -16,6 +16,7 @@ mod page;
 mod profile_template;
 mod progress;
 mod setting;
+mod shadow_report;
 mod sign_in_link;
 mod subscriber_accounts;
 mod subscriptions;
@@ -24,6 +25,7 @@ mod teams_account;
 mod teams_sync;
 mod template_state;
 mod tree;
+mod users;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -45,6 +47,8 @@ fn parts() -> (Router<Admin>, OpenApi) {
         profile_template::router(),
         template_state::router(),
         progress::router(),
+        shadow_report::router(),
+        users::router(),
         choice::router(),
         teams_account::router(),
         sign_in_link::router(),

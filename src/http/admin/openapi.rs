@@ -140,7 +140,8 @@ fn may_be(kind: Kind, scope: &str, response: &Response) -> bool {
         Kind::TooManyEnrolments => is_named("too-many-enrolments"),
         Kind::EntraUnavailable => is_named("entra-unavailable"),
         Kind::WrongLocation => scope != "anybody",
-        Kind::NotYours | Kind::NoChoice => scope == "user",
+        Kind::NotYours => scope == "user",
+        Kind::NoChoice => is_named("no-choice"),
         _ => true,
     }
 }

@@ -30,6 +30,18 @@ pub struct Paging {
     pub limit: Option<usize>,
 }
 
+/// Which page, going back in time.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct Past {
+    /// The `next` of the page before.
+    pub after: Option<i64>,
+    /// How many, at most.
+    #[param(minimum = 1, maximum = 1000, default = 100)]
+    pub limit: Option<usize>,
+}
+
 /// How many a query asks for.
 pub fn limit(asked: Option<usize>) -> Result<usize, Problem> {
     match asked.unwrap_or(LIMIT_DEFAULT) {

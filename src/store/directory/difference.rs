@@ -159,6 +159,7 @@ async fn release(tx: &mut Tx<'_>, users: &[Uuid]) -> Result<(), StoreError> {
 }
 
 async fn write(tx: &mut Tx<'_>, people: &[&Person], guids: &[Uuid], now: Timestamp) -> Result<(), StoreError> {
+    let names: Vec<String> = people.iter().map(|person| person.xphone.name.clone()).collect();
     let emails: Vec<Option<String>> = people.iter().map(|person| person.xphone.email.clone()).collect();
     let locations: Vec<Option<Uuid>> = people.iter().map(|person| person.xphone.seat.location.map(|guid| guid.0)).collect();
     let groups: Vec<Option<Uuid>> = people.iter().map(|person| person.xphone.seat.group.map(|guid| guid.0)).collect();
@@ -166,9 +167,9 @@ async fn write(tx: &mut Tx<'_>, people: &[&Person], guids: &[Uuid], now: Timesta
     let teams: Vec<Option<Uuid>> = people.iter().map(|person| person.matched.teams_user().map(|id| id.0)).collect();
     forget_moved(tx, guids, &locations, &groups).await?;
     sqlx::query!(
-        "insert into person (guid, email, location_guid, configuration_group_guid, match, teams_id)
-         select * from unnest($1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::text[], $6::uuid[])
-         on conflict (guid) do update set email = excluded.email, location_guid = excluded.location_guid,
+        "insert into person (guid, email, location_guid, configuration_group_guid, match, teams_id, name)
+         select * from unnest($1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::text[], $6::uuid[], $7::text[])
+         on conflict (guid) do update set name = excluded.name, email = excluded.email, location_guid = excluded.location_guid,
              configuration_group_guid = excluded.configuration_group_guid, match = excluded.match, teams_id = excluded.teams_id",
         guids,
         &emails as _,
@@ -176,6 +177,7 @@ async fn write(tx: &mut Tx<'_>, people: &[&Person], guids: &[Uuid], now: Timesta
         &groups as _,
         &matches,
         &teams as _,
+        &names,
     )
     .execute(&mut **tx)
     .await?;

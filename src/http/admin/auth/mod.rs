@@ -24,7 +24,8 @@ use entra::Entra;
 use limiter::Limiter;
 
 pub use permit::{
-    Administrator, Anybody, LocalOperator, LocalViewer, Operator, OperatorNotSelf, OperatorOrSelf, Viewer, ViewerOrSelf,
+    Administrator, Anybody, LocalOperator, LocalViewer, Operator, OperatorNotSelf, OperatorOrSelf, Viewer, ViewerOrOwn,
+    ViewerOrSelf,
 };
 
 /// Finds out who calls; clones share what they know.

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | [`Viewer`], [`Operator`], [`Administrator`] | that role and those above, with the whole gateway in reach | `caller` |
 //! | [`LocalViewer`], [`LocalOperator`] | the same, also with one location in reach | `at` a location, or only `part` |
+//! | [`ViewerOrOwn`] | the same; people without a role to their own user | only what is within `reach` |
 //! | [`ViewerOrSelf`], [`OperatorOrSelf`] | that role where the user of the address sits; the user itself | `caller` and `who` |
 //! | [`OperatorNotSelf`] | that role where the user of the address sits, and nobody else | `caller` and `who` |
 //! | [`Anybody`] | everybody who is signed in | `caller` |
@@ -16,7 +17,7 @@ use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
 
 use super::Caller;
-use crate::domain::ids::{LocationGuid, UserGuid};
+use crate::domain::ids::{LocationGuid, TeamsUserId, UserGuid};
 use crate::http::Admin;
 use crate::http::admin::extract::guid;
 use crate::http::problem::{Kind, Problem};
@@ -78,6 +79,12 @@ pub struct ForUser<W> {
     wants: PhantomData<W>,
 }
 
+/// A location is within reach, or only the own user.
+pub struct LocalOrOwn<W> {
+    caller: Caller,
+    wants: PhantomData<W>,
+}
+
 /// Somebody who is signed in.
 pub struct Anybody(pub Caller);
 
@@ -91,6 +98,8 @@ pub type Administrator = Whole<ToAdminister>;
 pub type LocalViewer = Local<ToView>;
 /// May change things in a location at least.
 pub type LocalOperator = Local<ToOperate>;
+/// May look at users of a location at least, or only at the own one.
+pub type ViewerOrOwn = LocalOrOwn<ToView>;
 /// May change things of the user of the address.
 pub type OperatorOrSelf = ForUser<ToOperate>;
 /// May look at things of the user of the address.
@@ -108,6 +117,18 @@ impl<W> Local<W> {
     /// The one location that is within reach; `None`: everything is.
     pub fn part(&self) -> Option<LocationGuid> {
         self.caller.location
+    }
+}
+
+impl<W> LocalOrOwn<W> {
+    /// Whether this location is within reach.
+    pub fn at(&self, location: LocationGuid) -> Result<(), Problem> {
+        within(&self.caller, Some(location))
+    }
+
+    /// The one location that is within reach, and the one Teams user; `None`: all are.
+    pub fn reach(&self) -> (Option<LocationGuid>, Option<TeamsUserId>) {
+        (self.caller.location, self.caller.teams.filter(|_| self.caller.role.is_none()))
     }
 }
 
@@ -146,6 +167,19 @@ impl<W: Wants> FromRequestParts<Admin> for Local<W> {
     async fn from_request_parts(parts: &mut Parts, admin: &Admin) -> Result<Self, Problem> {
         let caller = admin.auth.caller(parts).await?;
         with_role(&caller, W::ROLE)?;
+        Ok(Self { caller, wants: PhantomData })
+    }
+}
+
+impl<W: Wants> FromRequestParts<Admin> for LocalOrOwn<W> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, admin: &Admin) -> Result<Self, Problem> {
+        let caller = admin.auth.caller(parts).await?;
+        let is_person_alone = caller.role.is_none() && caller.teams.is_some();
+        if !is_person_alone {
+            with_role(&caller, W::ROLE)?;
+        }
         Ok(Self { caller, wants: PhantomData })
     }
 }

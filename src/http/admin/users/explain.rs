@@ -1,0 +1,312 @@
+//! Why a user shows what they show: what both sides said and what that means, what may be shown and who said so, what is shown, what
+//! is not and why, what is on its way, and when to look again.
+
+mod slot;
+
+use axum::Json;
+use axum::extract::State;
+use jiff::Timestamp;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use uuid::Uuid;
+
+use self::slot::Place;
+use super::gone;
+use crate::domain::explanation::{Explanation, PolicySays, TeamsSays, XphoneSays};
+use crate::domain::mapping::{Cause, StatusKind, TeamsNative};
+use crate::domain::reconcile::{Profile, Source};
+use crate::http::Admin;
+use crate::http::admin::auth::ViewerOrSelf;
+use crate::http::admin::teams_sync::Mode;
+use crate::http::admin::tree::SetAt;
+use crate::http::problem::Problem;
+
+/// Why a user shows what they show, as of now.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Explanation)]
+#[schema(example = json!({"user": "d1b2ddea-9304-43e8-a2c5-e30395f00a7a", "now": "2026-11-02T09:00:01Z", "match": "matched",
+    "teams_user": "5f0c7a3e-2b1d-4c6f-9e8d-7a6b5c4d3e2f",
+    "teams": {"availability": "Busy", "activity": "InACall", "source": "read", "observed_at": "2026-11-02T09:00:00Z",
+        "age_seconds": 1.0, "confirm_at": null, "read_at": "2026-11-02T09:00:00Z",
+        "mapping": {"word": "InACall", "known": true, "native": "call"}, "echo": null},
+    "native": {"teams": "call", "teams_since": "2026-11-02T09:00:00Z", "xphone": "free"},
+    "xphone": {"telephone_state": 2, "meeting": "none", "presence_status": "available", "ours": false, "client_connected": true,
+        "changed_at": "2026-11-02T08:30:00Z", "heard_at": "2026-11-02T08:59:50Z", "age_seconds": 11.0,
+        "mapping": {"causes": [], "native": "free"}},
+    "policy": {"mode": {"value": "telephony_and_presence", "from": "location"}, "shadow": {"value": false, "from": "location"},
+        "user_may_change": {"value": false, "from": "location"}, "choice": null},
+    "profiles": [{"guid": "2262eb26-92d4-461b-b300-356a1d3706b8", "name": "MS Teams", "presence_status": "busy", "active": true}],
+    "has_busy_status": true,
+    "slots": [{"slot": "xphone_appointment", "shows": {"presence": "on_the_phone", "subject": "On the phone (MS Teams)",
+        "profile": "2262eb26-92d4-461b-b300-356a1d3706b8", "presence_status": null, "cause": "call",
+        "since": "2026-11-02T09:00:00Z", "until": "2026-11-02T20:55:00Z"}, "held_back": null, "reason": "shown_call",
+        "because": "shown, because of a Teams call", "would_show": null, "on_its_way": null, "to_do": null}],
+    "decided_at": "2026-11-02T09:00:00.008Z", "next_look_at": "2026-11-02T14:57:30Z"}))]
+pub struct Explained {
+    user: Uuid,
+    /// All ages are counted from here.
+    now: Timestamp,
+    /// `matched`, or why there is no single Teams user.
+    #[serde(rename = "match")]
+    #[schema(inline)]
+    matched: String,
+    /// Who they are in Teams.
+    #[schema(required)]
+    teams_user: Option<Uuid>,
+    /// What Teams was last seen to say; null: nothing yet.
+    #[schema(required)]
+    teams: Option<InTeams>,
+    /// What XPhone was last seen to say; null: nothing yet.
+    #[schema(required)]
+    xphone: Option<InXphone>,
+    native: Natives,
+    policy: Policy,
+    /// The user's *My Profiles*, in their order.
+    profiles: Vec<Profiled>,
+    /// Whether XPhone's server names a status *Busy*.
+    has_busy_status: bool,
+    /// Each place where something can be shown.
+    slots: Vec<Place>,
+    /// When the last decision was made; null: never.
+    #[schema(required)]
+    decided_at: Option<Timestamp>,
+    /// When to look again though nothing happens, `now` if at once; null: when something changes.
+    #[schema(required)]
+    next_look_at: Option<Timestamp>,
+}
+
+/// What Teams was last seen to say.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct InTeams {
+    availability: String,
+    activity: String,
+    /// `read`; `notification`: not confirmed yet.
+    source: &'static str,
+    observed_at: Timestamp,
+    age_seconds: f64,
+    /// When Teams is to be read to make sure.
+    #[schema(required)]
+    confirm_at: Option<Timestamp>,
+    /// When it was last read.
+    #[schema(required)]
+    read_at: Option<Timestamp>,
+    mapping: TeamsMapping,
+    /// It was taken for the gateway's own doing, and tells nothing.
+    #[schema(required)]
+    echo: Option<Echo>,
+}
+
+/// What the two words mean where they are not the gateway's own doing.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TeamsMapping {
+    /// The one that decides; null: neither does, which means `free`.
+    #[schema(required)]
+    word: Option<&'static str>,
+    /// Whether both are documented.
+    known: bool,
+    /// `free`, `call`, `presenting`, `do_not_disturb`; null: Teams does not know, which tells nothing.
+    #[schema(required)]
+    native: Option<&'static str>,
+}
+
+/// What was taken for the gateway's own doing.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Echo {
+    /// What it looks like: `teams_session` or `teams_preferred`.
+    slot: &'static str,
+    /// Until when what looks like it, and comes the same way, is taken for ours; null: as long as that shows something.
+    #[schema(required)]
+    until: Option<Timestamp>,
+}
+
+/// What XPhone was last seen to say.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct InXphone {
+    /// Bits, as XPhone tells them.
+    telephone_state: i32,
+    /// `none`, `audio`, `video` or `screen_share`.
+    meeting: &'static str,
+    /// The kind of status now shown; null: one that the server never named.
+    #[schema(required)]
+    presence_status: Option<&'static str>,
+    /// Whether the gateway made the presence now shown.
+    ours: bool,
+    #[schema(required)]
+    client_connected: Option<bool>,
+    /// When that changed last.
+    #[schema(required)]
+    changed_at: Option<Timestamp>,
+    /// Until when it is known to be true.
+    #[schema(required)]
+    heard_at: Option<Timestamp>,
+    /// Since then.
+    #[schema(required)]
+    age_seconds: Option<f64>,
+    mapping: XphoneMapping,
+}
+
+/// What that means, without what the gateway put there.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct XphoneMapping {
+    /// What of it is to be shown in Teams: `call`, `do_not_disturb`.
+    causes: Vec<&'static str>,
+    /// `free`, `busy`, `on_the_phone` or `do_not_disturb`.
+    native: &'static str,
+}
+
+/// What each side itself says, without what the gateway put there; null: not known.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Natives {
+    /// `free`, `call`, `presenting` or `do_not_disturb`.
+    #[schema(required)]
+    teams: Option<&'static str>,
+    #[schema(required)]
+    teams_since: Option<Timestamp>,
+    /// `free`, `busy`, `on_the_phone` or `do_not_disturb`.
+    #[schema(required)]
+    xphone: Option<&'static str>,
+}
+
+/// What may be shown, each part with the level that it comes from.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Policy {
+    mode: ModeFrom,
+    /// Decided, but not shown.
+    shadow: SwitchFrom,
+    /// Whether users choose for themselves.
+    user_may_change: SwitchFrom,
+    /// What the user chose; it holds only where the mode comes from the user.
+    #[schema(required)]
+    choice: Option<Mode>,
+}
+
+/// A mode, and where it comes from.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ModeFrom {
+    value: Mode,
+    from: SetAt,
+}
+
+/// On or off, and where that comes from.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SwitchFrom {
+    value: bool,
+    from: SetAt,
+}
+
+/// One of the user's presence profiles.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Profile)]
+pub struct Profiled {
+    guid: Uuid,
+    name: String,
+    /// The kind of its status; null: one that the server never named.
+    #[schema(required)]
+    presence_status: Option<&'static str>,
+    active: bool,
+}
+
+impl From<Explanation> for Explained {
+    fn from(explanation: Explanation) -> Self {
+        let now = explanation.now;
+        Self {
+            user: explanation.user.0,
+            now,
+            matched: explanation.matched,
+            teams_user: explanation.teams_user.map(|teams| teams.0),
+            native: Natives {
+                teams: explanation.teams_itself.map(|known| known.native.label()),
+                teams_since: explanation.teams_itself.map(|known| known.since),
+                xphone: explanation.xphone.map(|xphone| xphone.native.label()),
+            },
+            teams: explanation.teams.map(|teams| InTeams::of(teams, now)),
+            xphone: explanation.xphone.map(|xphone| InXphone::of(xphone, now)),
+            policy: explanation.policy.into(),
+            profiles: explanation.profiles.into_iter().map(Profiled::from).collect(),
+            has_busy_status: explanation.has_busy_status,
+            slots: explanation.slots.into_iter().map(|slot| Place::of(slot, now)).collect(),
+            decided_at: explanation.decided_at,
+            next_look_at: explanation.next_look_at,
+        }
+    }
+}
+
+impl InTeams {
+    fn of(says: TeamsSays, now: Timestamp) -> Self {
+        let native = says.means.map(TeamsNative::label);
+        Self {
+            mapping: TeamsMapping { word: says.word, known: says.is_known, native },
+            availability: says.availability,
+            activity: says.activity,
+            source: match says.source {
+                Source::Notification => "notification",
+                Source::Read => "read",
+            },
+            observed_at: says.observed_at,
+            age_seconds: age(says.observed_at, now),
+            confirm_at: says.confirm_at,
+            read_at: says.read_at,
+            echo: says.echo.map(|echo| Echo { slot: echo.slot.label(), until: echo.until }),
+        }
+    }
+}
+
+impl InXphone {
+    fn of(says: XphoneSays, now: Timestamp) -> Self {
+        let causes = [(says.says_call, Cause::Call), (says.says_do_not_disturb, Cause::DoNotDisturb)];
+        let causes = causes.into_iter().filter(|(is_given, _)| *is_given).map(|(_, cause)| cause.label()).collect();
+        Self {
+            telephone_state: says.entry.telephone_state,
+            meeting: says.entry.meeting.label(),
+            presence_status: says.entry.status.map(StatusKind::label),
+            ours: says.entry.ours,
+            client_connected: says.client_connected,
+            changed_at: says.changed_at,
+            heard_at: says.heard_at,
+            age_seconds: says.heard_at.map(|at| age(at, now)),
+            mapping: XphoneMapping { causes, native: says.native.label() },
+        }
+    }
+}
+
+impl From<PolicySays> for Policy {
+    fn from(says: PolicySays) -> Self {
+        let switch = |value| SwitchFrom { value, from: says.set_at.into() };
+        Self {
+            mode: ModeFrom { value: says.mode.into(), from: says.mode_from.into() },
+            shadow: switch(says.shadow),
+            user_may_change: switch(says.user_may_change),
+            choice: says.choice.map(Mode::from),
+        }
+    }
+}
+
+impl From<Profile> for Profiled {
+    fn from(profile: Profile) -> Self {
+        let presence_status = profile.status.map(StatusKind::label);
+        Self { guid: profile.guid.0, name: profile.name, presence_status, active: profile.active }
+    }
+}
+
+fn age(at: Timestamp, now: Timestamp) -> f64 {
+    now.duration_since(at).as_secs_f64()
+}
+
+pub fn router() -> OpenApiRouter<Admin> {
+    OpenApiRouter::new().routes(routes!(explain))
+}
+
+/// Why a user shows what they show
+///
+/// What `presence-gateway explain` prints.
+#[utoipa::path(get, path = "/v1/users/{guid}/explain", operation_id = "explainUser", tag = "users",
+    security(("bearer" = ["viewer"])), extensions(("x-scope" = json!("user"))),
+    params(("guid" = Uuid, Path, description = "The user, by XPhone's guid")),
+    responses((status = 200, body = Explained, description = "As of now"), (status = 400, description = "bad-guid"),
+        (status = 404, description = "There is no such user")))]
+async fn explain(permit: ViewerOrSelf, State(admin): State<Admin>) -> Result<Json<Explained>, Problem> {
+    let explanation = admin.store.explain(permit.who.user, admin.clock.now(), admin.timing).await?;
+    Ok(Json(explanation.ok_or_else(gone)?.into()))
+}

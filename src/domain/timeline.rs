@@ -68,7 +68,18 @@ impl Waker {
     /// Stable number for storage.
     #[must_use]
     pub fn bit(self) -> i16 {
-        1 << self as u8
+        match self {
+            Self::Notification => 1,
+            Self::Read => 2,
+            Self::Sweep => 4,
+            Self::Xphone => 8,
+            Self::Policy => 16,
+            Self::Directory => 32,
+            Self::Push => 64,
+            Self::Appointments => 128,
+            Self::Operator => 256,
+            Self::Time => 512,
+        }
     }
 }
 

@@ -95,6 +95,13 @@ async fn what_was_counted_goes_with_the_trial_and_a_change_within_it_keeps_it() 
     world.settle().await;
     let report = world.report().await;
     assert_eq!((&report["since"], &report["shown"]), (&json!(again), &json!([])));
+    world.say(&[anna], "Busy/InACall").await;
+    // Off and on again before anybody is decided for: what goes on counts for the new trial too.
+    world.set_policy("telephony", false).await;
+    world.set_policy("telephony", true).await;
+    world.settle().await;
+    assert_eq!(counted(&world.report().await), ["xphone_appointment on_the_phone: 1 times, 1 people, 1 now"]);
+    assert_eq!(world.writes().await, 2, "set and taken away between the trials");
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ use crate::domain::policy::{Level, Mode};
 use crate::domain::presence::Presence;
 use crate::domain::slot::{Look, Shown, Sighting, SlotName, Suppression};
 
+mod explanation;
 mod properties;
 mod stories;
 mod teams;

@@ -50,7 +50,6 @@ pub struct User {
     configuration_group: Option<Seat>,
     /// `matched`, or why there is no single Teams user.
     #[serde(rename = "match")]
-    #[schema(inline)]
     matched: String,
     /// Who they are in Teams: Entra ID's object id.
     #[schema(required)]

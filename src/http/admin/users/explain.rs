@@ -50,7 +50,6 @@ pub struct Explained {
     now: Timestamp,
     /// `matched`, or why there is no single Teams user.
     #[serde(rename = "match")]
-    #[schema(inline)]
     matched: String,
     /// Who they are in Teams.
     #[schema(required)]

@@ -44,12 +44,16 @@ impl Directory {
 }
 
 async fn status(store: &Store) -> Result<ExitCode, Failure> {
-    let Some(Refusal { since, seen_at, people, gone, unmatched, dropped, accepted }) = store.directory_refusal().await? else {
+    let Some(Refusal { since, seen_at, people, gone, unmatched, recent, dropped, accepted }) = store.directory_refusal().await?
+    else {
         println!("nothing is held back");
         return Ok(ExitCode::SUCCESS);
     };
     println!("held back since {since}, last seen {seen_at}: {} of {people} people would be dropped", dropped.len());
     println!("{gone} are no longer in XPhone, {unmatched} are no longer matched");
+    if recent > 0 {
+        println!("up to {recent} others were dropped within the day before, and count as well");
+    }
     match accepted {
         Some((at, by)) => println!("accepted {at} by {by}; carried out when both systems have been read"),
         None => println!("if that is right: presence-gateway directory accept --people {}", dropped.len()),

@@ -2,11 +2,13 @@
 
 mod difference;
 mod matching;
+mod parcel;
 mod seat;
 mod teams;
 
-pub use difference::{Altered, Difference, Rematch, difference, needs_word};
+pub use difference::{Altered, Departure, Difference, Rematch, difference, needs_word};
 pub use matching::{Link, match_people};
+pub use parcel::{Parcel, Parcels};
 pub use seat::{Seat, seat};
 pub use teams::{TeamsChange, Told, fold};
 

@@ -1,5 +1,6 @@
 //! People, their profiles and the tree they sit in, as both systems last told.
 
+mod departure;
 mod difference;
 mod due;
 pub mod link;

@@ -15,6 +15,9 @@ const CERTIFICATES_KEPT: SignedDuration = SignedDuration::from_hours(6);
 /// How long the end of an enrolment is told.
 const ENROLMENTS_KEPT: SignedDuration = SignedDuration::from_hours(7 * 24);
 
+/// Who left counts for a day, and what we showed of them ends by itself within one.
+const DEPARTURES_KEPT: SignedDuration = SignedDuration::from_hours(24);
+
 /// Forgets.
 #[derive(Debug)]
 pub struct Upkeep {
@@ -40,6 +43,7 @@ impl Task for Upkeep {
             self.store.forget_timeline(shown_before).await?;
             self.store.forget_trials(shown_before).await?;
             self.store.forget_refusals(shown_before).await?;
+            self.store.forget_departures(now - DEPARTURES_KEPT).await?;
             self.store.forget_certificates(now - CERTIFICATES_KEPT).await?;
             self.store.forget_audit(now - self.audit_kept).await?;
             self.store.forget_tickets(now).await?;

@@ -230,7 +230,7 @@ async fn a_crash_between_pages_repeats_little_and_loses_nobody() {
 }
 
 #[tokio::test]
-async fn what_a_crash_left_half_written_is_written_by_the_next_comparison() {
+async fn what_a_failure_left_unwritten_is_written_by_the_next_comparison() {
     let (world, [anna, ben, cleo]) = World::with_people(["anna", "ben", "cleo"]).await;
     world.teams_of_many(&[anna, cleo], IN_A_CALL).await;
     world.settle().await;
@@ -238,13 +238,13 @@ async fn what_a_crash_left_half_written_is_written_by_the_next_comparison() {
     world.mail(ben, "anna@example.com").await;
     world.mail(cleo, "away@example.com").await;
     let database = world.database().await;
-    // Whoever gives way has done so; then the database fails.
+    // Whoever changes places is written at once or not at all: nobody is nobody in between.
     let fail = "create function fail() returns trigger language plpgsql as $$ begin raise 'no'; end $$;
         create trigger fail before insert on person for each row execute function fail()";
     sqlx::raw_sql(fail).execute(&database).await.unwrap();
     world.advance(SignedDuration::from_secs(300));
     assert!(world.app.tasks.directory.run().await.is_err());
-    assert_eq!(users(&world, "matched").await, 1, "two gave way to one another");
+    assert_eq!(users(&world, "matched").await, 3);
     sqlx::raw_sql("drop trigger fail on person").execute(&database).await.unwrap();
     world.minute().await;
     world.minute().await;
@@ -302,6 +302,46 @@ async fn more_than_a_tenth_waits_for_an_operators_word() {
     world.teams(newcomer, IN_A_CALL).await;
     world.minute().await;
     assert_eq!(world.text(newcomer).await, ON_THE_PHONE);
+}
+
+#[tokio::test]
+async fn a_slow_leak_is_added_up_for_a_day() {
+    let (world, people) = crowd(40).await;
+    let leave = async |these: &[Person]| {
+        for person in these {
+            world.delete_in_teams(person.teams, true).await;
+        }
+        world.next_directory().await;
+    };
+    leave(&people[..2]).await;
+    leave(&people[2..4]).await;
+    assert_eq!([users(&world, "matched").await, world.held_back().await], [36, 0], "a tenth within a day");
+    // One at a time, and yet too many.
+    leave(&people[4..5]).await;
+    assert_eq!([users(&world, "matched").await, world.held_back().await], [36, 1]);
+    let refusal = world.app.store.directory_refusal().await.unwrap().unwrap();
+    assert_eq!((refusal.unmatched, refusal.recent, refusal.dropped), (1, 4, vec![UserGuid(people[4].xphone)]));
+    // One of those who left before is back, so another may go.
+    world.mail(people[0], "user0@example.com").await;
+    world.next_directory().await;
+    assert_eq!([users(&world, "matched").await, world.held_back().await], [36, 0]);
+    leave(&people[5..6]).await;
+    assert_eq!([users(&world, "matched").await, world.held_back().await], [36, 1]);
+    // Whoever agrees has looked at all of them.
+    world.accept_directory(1).await;
+    world.minute().await;
+    leave(&people[6..9]).await;
+    assert_eq!([users(&world, "matched").await, world.held_back().await], [32, 0]);
+    leave(&people[9..10]).await;
+    assert_eq!(world.held_back().await, 1);
+    // A day later nobody remembers them.
+    world.advance(SignedDuration::from_hours(24));
+    world.app.tasks.upkeep.run().await.unwrap();
+    world.next_directory().await;
+    assert_eq!([users(&world, "matched").await, world.held_back().await], [31, 0]);
+    let remembered: i64 =
+        sqlx::query_scalar("select count(*) from directory_departure").fetch_one(&world.database().await).await.unwrap();
+    assert_eq!(remembered, 1);
 }
 
 #[tokio::test]

@@ -18,6 +18,7 @@ mod command_token;
 mod directory;
 mod identity;
 mod imports;
+mod leaving;
 mod linking;
 mod listening;
 mod mass_change;

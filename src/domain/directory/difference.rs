@@ -67,20 +67,60 @@ impl Difference {
         self.gone.is_empty() && self.inserted.is_empty() && self.altered.is_empty()
     }
 
-    /// Whoever must give up a Teams user that somebody else is to have.
-    #[must_use]
-    pub fn giving_way(&self) -> Vec<UserGuid> {
-        let after = self.inserted.iter().chain(self.altered.iter().map(|altered| &altered.person));
-        let wanted: HashSet<TeamsUserId> = after.filter_map(|person| person.matched.teams_user()).collect();
-        let gives_way = |altered: &&Altered| altered.rematch.released().is_some_and(|released| wanted.contains(&released));
-        self.altered.iter().filter(gives_way).map(|altered| altered.person.xphone.guid).collect()
-    }
-
     /// Whoever is gone, or was matched and no longer is.
     #[must_use]
     pub fn dropped(&self) -> Vec<UserGuid> {
+        self.gone.iter().copied().chain(self.lost()).collect()
+    }
+
+    /// Whoever was matched and no longer is.
+    #[must_use]
+    pub fn lost(&self) -> Vec<UserGuid> {
         let lost = self.altered.iter().filter(|altered| matches!(altered.rematch, Rematch::Lost(_)));
-        self.gone.iter().copied().chain(lost.map(|altered| altered.person.xphone.guid)).collect()
+        lost.map(|altered| altered.person.xphone.guid).collect()
+    }
+}
+
+/// Somebody who was dropped lately without an operator's word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Departure {
+    /// Who.
+    pub user: UserGuid,
+    /// Whether they were somebody in Teams.
+    pub was_matched: bool,
+}
+
+/// Those who departed lately: how many there would be had they stayed, and how many are still away.
+#[derive(Debug, Default)]
+struct Away {
+    /// Are not among the stored people.
+    gone: usize,
+    /// Are not matched among the stored people.
+    unmatched: usize,
+    /// Are still away, one way or the other, those who are dropped now left out.
+    people: usize,
+    /// Are still not matched again.
+    matched: usize,
+}
+
+impl Away {
+    fn of(recent: &[Departure], before: &[Person], difference: &Difference, dropped: &HashSet<UserGuid>) -> Self {
+        let is_matched = |person: &Person| (person.xphone.guid, person.matched.teams_user().is_some());
+        let known: HashMap<UserGuid, bool> = before.iter().map(is_matched).collect();
+        // Whoever comes back just now is back.
+        let changed = difference.altered.iter().map(|altered| &altered.person).chain(&difference.inserted);
+        let mut now = known.clone();
+        now.extend(changed.map(is_matched));
+        let mut away = Self::default();
+        for Departure { user, was_matched } in recent {
+            let was_lost = *was_matched && known.get(user) != Some(&true);
+            let is_back = now.get(user).is_some_and(|is_matched| *is_matched || !was_matched);
+            away.gone += usize::from(!known.contains_key(user));
+            away.unmatched += usize::from(was_lost);
+            away.people += usize::from(!is_back && !dropped.contains(user));
+            away.matched += usize::from(!is_back && was_lost);
+        }
+        away
     }
 }
 
@@ -118,15 +158,27 @@ fn altered(before: &Person, person: Person) -> Altered {
 }
 
 /// Whether so many are dropped that an operator must agree first: more than a tenth of all people, more than a tenth of those who
-/// are matched, or anybody where one side has nobody at all. Whom the operator has agreed to drop no longer counts.
+/// are matched, or anybody where one side has nobody at all. Whom the operator has agreed to drop no longer counts; whoever was
+/// dropped lately and is not back counts as well, or a leak that is slow enough would empty everything.
 #[must_use]
-pub fn needs_word(before: &[Person], difference: &Difference, a_side_is_empty: bool, accepted: &[UserGuid]) -> bool {
+pub fn needs_word(
+    before: &[Person],
+    difference: &Difference,
+    a_side_is_empty: bool,
+    accepted: &[UserGuid],
+    recent: &[Departure],
+) -> bool {
     let accepted: HashSet<&UserGuid> = accepted.iter().collect();
     let dropped: HashSet<UserGuid> = difference.dropped().into_iter().filter(|user| !accepted.contains(user)).collect();
+    if dropped.is_empty() {
+        return false;
+    }
+    let away = Away::of(recent, before, difference, &dropped);
     let matched = || before.iter().filter(|person| person.matched.teams_user().is_some());
     let matched_dropped = matched().filter(|person| dropped.contains(&person.xphone.guid)).count();
-    let is_emptied = a_side_is_empty && !dropped.is_empty();
-    is_emptied || is_too_many(dropped.len(), before.len()) || is_too_many(matched_dropped, matched().count())
+    a_side_is_empty
+        || is_too_many(dropped.len() + away.people, before.len() + away.gone)
+        || is_too_many(matched_dropped + away.matched, matched().count() + away.unmatched)
 }
 
 fn is_too_many(dropped: usize, of: usize) -> bool {
@@ -193,22 +245,6 @@ mod tests {
     }
 
     #[test]
-    fn whose_teams_user_somebody_else_is_to_have_gives_way_first() {
-        let before = [person(1, matched(101)), person(2, matched(102)), person(3, matched(103)), person(4, matched(104))];
-        let check = |after: [Match; 4], newcomer: Match, expected: &[u128]| {
-            let mut after: Vec<Person> = (1..).zip(after).map(|(number, matched)| person(number, matched)).collect();
-            after.push(person(5, newcomer));
-            let expected: Vec<UserGuid> = expected.iter().copied().map(guid).collect();
-            assert_eq!(difference(&before, after).giving_way(), expected);
-        };
-        let (none, stay) = (Match::NotInTeams, [matched(101), matched(102), matched(103), matched(104)]);
-        check(stay, none, &[]);
-        check([matched(102), matched(101), stay[2], none], none, &[1, 2]);
-        check([matched(102), none, stay[2], none], matched(104), &[2, 4]);
-        check([matched(105), none, stay[2], stay[3]], matched(106), &[]);
-    }
-
-    #[test]
     fn more_than_a_tenth_at_once_needs_an_operators_word() {
         /// So many people and matched among them, from whom so many matched ones lose their match.
         fn check(all: u128, matched_ones: u128, lost: u128, a_side_is_empty: bool, accepted: u128, expected: bool) {
@@ -220,7 +256,7 @@ mod tests {
             let accepted: Vec<UserGuid> = (0..accepted).map(guid).collect();
             let found = difference(&before, after);
             assert_eq!(found.dropped().len() as u128, lost);
-            let says = needs_word(&before, &found, a_side_is_empty, &accepted);
+            let says = needs_word(&before, &found, a_side_is_empty, &accepted, &[]);
             assert_eq!(says, expected, "{lost} of {matched_ones} of {all}");
         }
         check(20, 20, 0, false, 0, false);
@@ -240,6 +276,53 @@ mod tests {
         check(20, 20, 5, false, 4, false);
         check(20, 20, 5, false, 3, false);
         check(20, 20, 6, false, 3, true);
+    }
+
+    #[test]
+    fn whoever_was_dropped_lately_and_is_not_back_counts_as_well() {
+        let departure = |number: u128, was_matched| Departure { user: guid(number), was_matched };
+        // Twenty people, matched but for those of the last range, of whom some are dropped now.
+        let check =
+            |people: &[u128], unmatched: &[u128], lost: &[u128], recent: &[Departure], accepted: &[u128], expected: bool| {
+                let of = |without: &[&[u128]]| -> Vec<Person> {
+                    let is_without = |n: &u128| without.iter().any(|these| these.contains(n));
+                    people.iter().map(|n| person(*n, if is_without(n) { Match::NotInTeams } else { matched(*n) })).collect()
+                };
+                let (before, after) = (of(&[unmatched]), of(&[unmatched, lost]));
+                let accepted: Vec<UserGuid> = accepted.iter().copied().map(guid).collect();
+                let says = needs_word(&before, &difference(&before, after), false, &accepted, recent);
+                assert_eq!(says, expected, "{unmatched:?} {lost:?} {recent:?} {accepted:?}");
+            };
+        let twenty: Vec<u128> = (0..20).collect();
+        let lost = |numbers: [u128; 2]| numbers.map(|number| departure(number, true));
+        check(&twenty, &[], &[0, 1], &[], &[], false);
+        check(&twenty, &[0, 1], &[2], &lost([0, 1]), &[], true);
+        check(&twenty, &[0], &[2], &[departure(0, true)], &[], false);
+        // They are back.
+        check(&twenty, &[], &[2], &lost([0, 1]), &[], false);
+        check(&twenty, &[], &[2, 3], &lost([0, 1]), &[], false);
+        // Two are gone from XPhone altogether, of twenty that there were.
+        check(&twenty[2..], &[], &[2], &lost([0, 1]), &[], true);
+        check(&twenty[1..], &[], &[2], &[departure(0, true)], &[], false);
+        check(&twenty[1..], &[], &[2, 3], &[departure(0, false)], &[], true);
+        // Whoever was nobody in Teams and is here again is back; whoever was somebody is not.
+        check(&twenty, &[0, 1], &[2, 3], &[departure(0, false), departure(1, false)], &[], true);
+        check(&twenty, &[0, 1], &[2], &[departure(0, false), departure(1, false)], &[], false);
+        // Nobody is dropped now, or an operator has agreed to it.
+        check(&twenty, &[0, 1], &[], &lost([0, 1]), &[], false);
+        check(&twenty, &[0, 1], &[2, 3], &lost([0, 1]), &[2, 3], false);
+        check(&twenty, &[0, 1], &[2, 3], &lost([0, 1]), &[2], true);
+        // They come back just now, while others are dropped: holding that back would keep them away.
+        let of = |unmatched: [u128; 2]| -> Vec<Person> {
+            twenty.iter().map(|n| person(*n, if unmatched.contains(n) { Match::NotInTeams } else { matched(*n) })).collect()
+        };
+        let (before, found) = (of([0, 1]), difference(&of([0, 1]), of([2, 3])));
+        assert!(!needs_word(&before, &found, false, &[], &lost([0, 1])));
+        // Gone now, after having lost their match: two people, not four.
+        let before: Vec<Person> =
+            twenty.iter().map(|n| person(*n, if *n < 2 { Match::NotInTeams } else { matched(*n) })).collect();
+        let found = difference(&before, before[2..].to_vec());
+        assert!(!needs_word(&before, &found, false, &[], &lost([0, 1])));
     }
 
     fn anybody() -> impl Strategy<Value = Vec<Person>> {

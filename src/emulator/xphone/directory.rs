@@ -43,6 +43,8 @@ pub struct Profile {
 #[derive(Clone, Debug)]
 pub struct User {
     pub guid: Guid,
+    /// Whether lists of users name them: some accounts do not see everybody.
+    pub listed: bool,
     pub email: String,
     pub account_name: String,
     pub display_name: String,

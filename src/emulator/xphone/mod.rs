@@ -17,6 +17,7 @@
 //! | `POST /users` `[{guid, ...}]` | the same for many at once, 204 |
 //! | `GET /users/{guid}` | `{user, entry, status, appointments: [{key, ..., shown}]}`, hidden appointments too |
 //! | `DELETE /users/{guid}` | removes the user; no event |
+//! | `PUT /users/{guid}/listed` `{listed}` | whether `GET /users` names the user; everything else stays |
 //! | `PUT /locations/{guid}` `{name, configurationGroups: [{guid, name}]}` | creates or changes a location |
 //! | `PUT /users/{guid}/telephone` `{state}` | sets the telephone state bits |
 //! | `PUT /users/{guid}/meeting` `{meeting}` | `none`, `audio`, `video`, `screenShare` |

@@ -91,7 +91,7 @@ async fn users(State(server): State<Arc<Server>>, InQuery(page): InQuery<Page>) 
     }
     let after = page.after.map_or(Bound::Unbounded, Bound::Excluded);
     Ok(Json(server.look(|state, _| {
-        let mut rest = state.users.range((after, Bound::Unbounded)).map(|(_, user)| user);
+        let mut rest = state.users.range((after, Bound::Unbounded)).map(|(_, user)| user).filter(|user| user.listed);
         let users: Vec<_> = rest.by_ref().take(limit).map(ListedUser::from).collect();
         let next = rest.next().and(users.last()).map(|last| last.guid);
         UserPage { users, next }

@@ -9,8 +9,10 @@ use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
 use uuid::Uuid;
 
+use super::departure;
 use super::due::{self, Due};
-use crate::domain::directory::{Altered, Difference, Person};
+use crate::domain::directory::{Difference, Parcels, Person};
+use crate::domain::ids::UserGuid;
 use crate::domain::timeline::Waker;
 use crate::store::lease::{self, Lease};
 use crate::store::{Store, StoreError, Tx};
@@ -36,41 +38,26 @@ impl Store {
     /// Postgres could not; some batches may be written, the next comparison finds the others.
     pub async fn write_difference(&self, difference: &Difference, lease: Lease, now: Timestamp) -> Result<bool, StoreError> {
         for gone in difference.gone.chunks(BATCH_PEOPLE) {
-            let gone: Vec<Uuid> = gone.iter().map(|user| user.0).collect();
+            let gone = guids(gone);
             let Some(mut tx) = self.begin_batch(&gone, lease).await? else { return Ok(false) };
             remove(&mut tx, &gone, now).await?;
             tx.commit().await?;
         }
         // People may have changed addresses with one another: before anybody is given a Teams user, nobody else still has it.
-        let giving_way: Vec<Uuid> = difference.giving_way().into_iter().map(|user| user.0).collect();
+        let Parcels { giving_way, parcels } = difference.parcels(BATCH_PEOPLE);
+        let lost: HashSet<UserGuid> = difference.lost().into_iter().collect();
         for users in giving_way.chunks(BATCH_PEOPLE) {
-            let Some(mut tx) = self.begin_batch(users, lease).await? else { return Ok(false) };
-            release(&mut tx, users).await?;
+            let Some(mut tx) = self.begin_batch(&guids(users), lease).await? else { return Ok(false) };
+            release(&mut tx, users, &lost, now).await?;
             tx.commit().await?;
         }
-        let gave_way: HashSet<Uuid> = giving_way.into_iter().collect();
-        for altered in difference.altered.chunks(BATCH_PEOPLE) {
-            let released = altered.iter().filter(|altered| altered.rematch.released().is_some()).map(guid);
-            let released: Vec<Uuid> = released.filter(|user| !gave_way.contains(user)).collect();
-            let people: Vec<&Person> = altered.iter().map(|altered| &altered.person).collect();
-            if !self.write_batch(&people, &released, lease, now).await? {
-                return Ok(false);
-            }
+        for parcel in parcels {
+            let users: Vec<Uuid> = parcel.people.iter().map(|person| person.xphone.guid.0).collect();
+            let Some(mut tx) = self.begin_batch(&users, lease).await? else { return Ok(false) };
+            release(&mut tx, &parcel.released, &lost, now).await?;
+            write(&mut tx, &parcel.people, &users, now).await?;
+            tx.commit().await?;
         }
-        for inserted in difference.inserted.chunks(BATCH_PEOPLE) {
-            if !self.write_batch(&inserted.iter().collect::<Vec<_>>(), &[], lease, now).await? {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
-    async fn write_batch(&self, people: &[&Person], released: &[Uuid], lease: Lease, now: Timestamp) -> Result<bool, StoreError> {
-        let guids: Vec<Uuid> = people.iter().map(|person| person.xphone.guid.0).collect();
-        let Some(mut tx) = self.begin_batch(&guids, lease).await? else { return Ok(false) };
-        release(&mut tx, released).await?;
-        write(&mut tx, people, &guids, now).await?;
-        tx.commit().await?;
         Ok(true)
     }
 
@@ -103,8 +90,8 @@ impl Store {
     }
 }
 
-fn guid(altered: &Altered) -> Uuid {
-    altered.person.xphone.guid.0
+fn guids(users: &[UserGuid]) -> Vec<Uuid> {
+    users.iter().map(|user| user.0).collect()
 }
 
 impl From<&Difference> for Changes {
@@ -115,18 +102,20 @@ impl From<&Difference> for Changes {
 }
 
 async fn remove(tx: &mut Tx<'_>, gone: &[Uuid], now: Timestamp) -> Result<(), StoreError> {
+    departure::note(tx, gone, now).await?;
     clear_departed(tx, gone, now).await?;
     sqlx::query!("delete from person where guid = any($1)", gone).execute(&mut **tx).await?;
     Ok(())
 }
 
-/// Whoever leaves XPhone leaves nothing of ours in Teams: letters stay for them. In XPhone the appointment goes with its user.
+/// Whoever leaves leaves nothing of ours behind: letters stay for them. XPhone deletes appointments with their user, but it may be that
+/// only our account no longer sees them.
 async fn clear_departed(tx: &mut Tx<'_>, gone: &[Uuid], now: Timestamp) -> Result<(), StoreError> {
-    sqlx::query!("delete from outbox where user_guid = any($1) and teams_id is null", gone).execute(&mut **tx).await?;
     sqlx::query!(
         "insert into outbox (user_guid, slot, shows, teams_id, decided_at, due_at)
-         select user_guid, name, false, teams_id, $2, $2 from slot where user_guid = any($1) and teams_id is not null and state = 'shown'
-         on conflict (user_guid, slot) do update set generation = nextval('outbox_generation'), shows = false, teams_id = excluded.teams_id,
+         select user_guid, name, false, teams_id, $2, $2 from slot where user_guid = any($1) and state = 'shown'
+         on conflict (user_guid, slot) do update set generation = nextval('outbox_generation'), shows = false, subject = null,
+             profile_guid = null, presence_status_guid = null, starts_at = null, ends_at = null, teams_id = excluded.teams_id,
              decided_at = excluded.decided_at, due_at = excluded.due_at, attempts = 0, problem = null",
         gone,
         now.to_sqlx(),
@@ -136,8 +125,14 @@ async fn clear_departed(tx: &mut Tx<'_>, gone: &[Uuid], now: Timestamp) -> Resul
     Ok(())
 }
 
-/// Parts people from whom they were in Teams, and wakes them.
-async fn release(tx: &mut Tx<'_>, users: &[Uuid]) -> Result<(), StoreError> {
+/// Parts people from whom they were in Teams, and wakes them; remembers those who are `lost`.
+async fn release(tx: &mut Tx<'_>, users: &[UserGuid], lost: &HashSet<UserGuid>, now: Timestamp) -> Result<(), StoreError> {
+    if users.is_empty() {
+        return Ok(());
+    }
+    let lost: Vec<Uuid> = users.iter().filter(|user| lost.contains(user)).map(|user| user.0).collect();
+    departure::note(tx, &lost, now).await?;
+    let users = &guids(users);
     sqlx::query!("update person set teams_id = null, match = 'not_in_teams' where guid = any($1)", users)
         .execute(&mut **tx)
         .await?;

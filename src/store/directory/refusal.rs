@@ -21,6 +21,8 @@ pub struct Refusal {
     pub gone: usize,
     /// How many are no longer matched.
     pub unmatched: usize,
+    /// How many more were dropped within the day before, and count as well.
+    pub recent: usize,
     /// Who: those who are gone, then those who are unmatched.
     pub dropped: Vec<UserGuid>,
     /// When an operator agreed, and who that was; `None`: nobody has.
@@ -45,7 +47,7 @@ impl Store {
     /// Postgres cannot be asked.
     pub async fn directory_refusal(&self) -> Result<Option<Refusal>, StoreError> {
         let row = sqlx::query!(
-            "select since, seen_at, people, gone, unmatched, dropped, accepted_at, accepted_by from directory_refusal where single"
+            "select since, seen_at, people, gone, unmatched, recent, dropped, accepted_at, accepted_by from directory_refusal where single"
         );
         let count = |number: i32| usize::try_from(number).unwrap_or_default();
         Ok(row.fetch_optional(&self.pool).await?.map(|row| Refusal {
@@ -54,6 +56,7 @@ impl Store {
             people: count(row.people),
             gone: count(row.gone),
             unmatched: count(row.unmatched),
+            recent: count(row.recent),
             dropped: row.dropped.into_iter().map(UserGuid).collect(),
             accepted: row.accepted_at.map(jiff_sqlx::Timestamp::to_jiff).zip(row.accepted_by),
         }))
@@ -78,27 +81,34 @@ impl Store {
         let count = |number: usize| i32::try_from(number).unwrap_or(i32::MAX);
         let dropped: Vec<Uuid> = refusal.dropped.iter().map(|user| user.0).collect();
         sqlx::query!(
-            "insert into directory_refusal (since, seen_at, people, gone, unmatched, dropped) values ($1, $2, $3, $4, $5, $6)
+            "insert into directory_refusal (since, seen_at, people, gone, unmatched, dropped, recent) values ($1, $2, $3, $4, $5, $6, $7)
              on conflict (single) do update set seen_at = excluded.seen_at, people = excluded.people, gone = excluded.gone,
-                 unmatched = excluded.unmatched, dropped = excluded.dropped, accepted_at = null, accepted_by = null",
+                 unmatched = excluded.unmatched, dropped = excluded.dropped, recent = excluded.recent, accepted_at = null, accepted_by = null",
             refusal.since.to_sqlx(),
             refusal.seen_at.to_sqlx(),
             count(refusal.people),
             count(refusal.gone),
             count(refusal.unmatched),
             &dropped,
+            count(refusal.recent),
         )
         .execute(&self.pool)
         .await?;
         Ok(())
     }
 
-    /// Forgets what was held back: it has been carried out, or is not so any more.
+    /// Forgets what was held back: it has been carried out, or is not so any more. Whoever agreed to it has looked at those who went
+    /// before as well: they count no more.
     ///
     /// # Errors
     /// Postgres could not.
     pub async fn settle_directory_refusal(&self) -> Result<(), StoreError> {
-        sqlx::query!("delete from directory_refusal").execute(&self.pool).await?;
+        sqlx::query!(
+            "with settled as (delete from directory_refusal returning accepted_at)
+             delete from directory_departure where exists (select from settled where accepted_at is not null)"
+        )
+        .execute(&self.pool)
+        .await?;
         Ok(())
     }
 

@@ -1,11 +1,14 @@
 //! Compares both systems' people with those that are stored, and holds back what would drop too many of them.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::Directory;
 use crate::domain::directory::{Difference, Person, XphonePerson, difference, match_people, needs_word};
 use crate::store::directory::{Changes, Refusal};
 use crate::tasks::TaskError;
+
+/// Who was dropped within this time counts when more are to be dropped.
+const DAY: SignedDuration = SignedDuration::from_hours(24);
 
 impl Directory {
     /// What is to be written; `None`: it is held back until an operator agrees.
@@ -22,7 +25,8 @@ impl Directory {
         let difference = difference(before, after);
         let refusal = self.store.directory_refusal().await?;
         let accepted = refusal.as_ref().filter(|refusal| refusal.accepted.is_some()).map(|refusal| refusal.dropped.as_slice());
-        if !needs_word(before, &difference, a_side_is_empty, accepted.unwrap_or_default()) {
+        let recent = self.store.departures(now - DAY).await?;
+        if !needs_word(before, &difference, a_side_is_empty, accepted.unwrap_or_default(), &recent) {
             return Ok(Some(difference));
         }
         let dropped = difference.dropped();
@@ -31,11 +35,12 @@ impl Directory {
             people,
             gone,
             unmatched,
-            "too many people would be dropped at once, so nothing was changed: look at the rights of our accounts on both systems; \
+            recent = recent.len(),
+            "too many people would be dropped within a day, so nothing was changed: look at the rights of our accounts on both systems; \
              if it is right so: presence-gateway directory accept"
         );
         let since = refusal.map_or(now, |refusal| refusal.since);
-        let refusal = Refusal { since, seen_at: now, people, gone, unmatched, dropped, accepted: None };
+        let refusal = Refusal { since, seen_at: now, people, gone, unmatched, recent: recent.len(), dropped, accepted: None };
         self.store.refuse_directory(&refusal).await?;
         Ok(None)
     }

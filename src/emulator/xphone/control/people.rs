@@ -29,6 +29,7 @@ pub fn router() -> Router<Arc<Server>> {
     Router::new()
         .route("/users", post(set_users))
         .route("/users/{guid}", get(show_user).put(set_user).delete(delete_user))
+        .route("/users/{guid}/listed", put(list_user))
         .route("/locations/{guid}", put(set_location))
         .route("/locations/{guid}/profileTemplates/{name}/use", of_location)
         .route("/configurationGroups/{guid}/profileTemplates/{name}/use", of_group)
@@ -108,6 +109,7 @@ impl Memory {
 fn blank_user(guid: Guid, location: Guid) -> User {
     User {
         guid,
+        listed: true,
         email: String::new(),
         account_name: String::new(),
         display_name: String::new(),
@@ -181,6 +183,23 @@ async fn show_user(State(server): State<Arc<Server>>, InPath(guid): InPath<Guid>
 async fn delete_user(State(server): State<Arc<Server>>, InPath(guid): InPath<Guid>) -> Result<StatusCode, Refusal> {
     server.look(|state, _| state.users.remove(&guid)).ok_or(Refusal::NotFound("user"))?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ListBody {
+    listed: bool,
+}
+
+async fn list_user(
+    State(server): State<Arc<Server>>,
+    InPath(guid): InPath<Guid>,
+    Body(body): Body<ListBody>,
+) -> Result<StatusCode, Refusal> {
+    server.look(|state, _| {
+        state.users.get_mut(&guid).map(|user| user.listed = body.listed).ok_or(Refusal::NotFound("user"))?;
+        Ok(StatusCode::NO_CONTENT)
+    })
 }
 
 #[derive(Deserialize)]

@@ -224,6 +224,21 @@ impl Store {
         Ok(noted.execute(&self.pool).await?.rows_affected() > 0)
     }
 
+    /// Nobody waits for these attempts any more.
+    ///
+    /// # Errors
+    /// Postgres could not; it is noticed when their time is over.
+    pub async fn give_up_enrolments(&self, attempts: &[Uuid], now: Timestamp) -> Result<(), StoreError> {
+        sqlx::query!(
+            "update subscriber_enrolment set alive_until = $2 where attempt = any($1) and ended_at is null",
+            attempts,
+            now.to_sqlx(),
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
     /// Forgets attempts that were begun before this moment.
     ///
     /// # Errors

@@ -15,6 +15,9 @@ pub const TICKET_LIFE: SignedDuration = SignedDuration::from_hours(1);
 /// Whoever opened the address in time may take this long to sign in.
 pub const SIGN_IN_LIFE: SignedDuration = SignedDuration::from_mins(10);
 
+/// Tickets of one user that are good at a time; one more ends the oldest.
+const TICKETS_MAX: i64 = 10;
+
 /// A ticket that is good, and what its user needs to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ticket {
@@ -48,6 +51,15 @@ pub async fn make_ticket(tx: &mut Tx<'_>, user: UserGuid, now: Timestamp) -> Res
         expires_at.to_sqlx(),
     );
     made.execute(&mut **tx).await?;
+    sqlx::query!(
+        "delete from sign_in_ticket where hash in
+             (select hash from sign_in_ticket where user_guid = $1 order by made_at desc, hash <> $3 offset $2)",
+        user.0,
+        TICKETS_MAX,
+        hash(&ticket),
+    )
+    .execute(&mut **tx)
+    .await?;
     Ok((SecretString::from(ticket), expires_at))
 }
 

@@ -152,6 +152,18 @@ async fn an_enrolment_ends_with_its_gateway_and_that_is_told() {
 }
 
 #[tokio::test]
+async fn a_gateway_that_stops_softly_gives_its_enrolments_up() {
+    let mut world = World::new().await;
+    world.account_in_entra(SUBSCRIBER).await;
+    world.begin_enrolment(SUBSCRIBER).await;
+    let replica = world.replica(&world.clock).await;
+    world.stop_softly().await;
+    let told = replica.store.subscribers(None, 9).await.unwrap();
+    let enrolment = told[0].enrolment.clone().unwrap();
+    assert!(enrolment.ended.is_none() && enrolment.alive_until == world.clock.now(), "{enrolment:?}");
+}
+
+#[tokio::test]
 async fn an_enrolment_that_cannot_be_begun_is_refused() {
     let world = World::new().await;
     for name in ["", " ", "presence", "@example.com", "presence@", "a b@example.com", "a@b\u{0}"] {

@@ -376,6 +376,13 @@ impl World {
         self.advance(SignedDuration::from_secs(121));
     }
 
+    /// The gateway is told to stop, and finishes what it has begun.
+    pub async fn stop_softly(&mut self) {
+        if let Some(listeners) = self.listeners.take() {
+            listeners.stop(std::future::pending()).await;
+        }
+    }
+
     /// Another replica of the gateway, with a clock of its own.
     pub async fn replica(&self, clock: &Clock) -> App {
         wire(&self.config, &self.database, clock).await

@@ -29,7 +29,7 @@ pub struct TeamsSync {
     mode: Mode,
     /// Whether users choose a mode of their own.
     user_may_change: bool,
-    /// Whether log-in data of users who link themselves is kept.
+    /// Whether login data of users who link themselves is kept, and used to prove their links anew.
     remember_login_data: bool,
     /// Decide, record and explain, but show nothing.
     shadow: bool,
@@ -102,6 +102,8 @@ impl Setting for TeamsSync {
         activators.reconciler.wake();
         activators.confirmer.wake();
         activators.subscriptions.wake();
+        // Login data that is not to be remembered any more is forgotten.
+        activators.logins.wake();
     }
 }
 

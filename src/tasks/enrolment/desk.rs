@@ -3,7 +3,9 @@
 //! Codes are never stored, so an enrolment ends with its gateway. The row in the database outlives it: who waits says so again
 //! and again, and whoever looks sees when nobody does any more.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -83,6 +85,8 @@ pub struct Desk {
 }
 
 struct Clerk {
+    /// The attempts that are waited for.
+    waiting: Mutex<BTreeSet<Uuid>>,
     delegated: Delegated,
     store: Store,
     clock: Clock,
@@ -93,7 +97,7 @@ struct Clerk {
 #[must_use]
 pub fn open(delegated: Delegated, store: Store, clock: Clock, activators: Activators) -> (Enrolments, Desk) {
     let (sender, requests) = mpsc::channel(WAITING_MAX);
-    (Enrolments(sender), Desk { requests, clerk: Clerk { delegated, store, clock, activators } })
+    (Enrolments(sender), Desk { requests, clerk: Clerk { waiting: Mutex::default(), delegated, store, clock, activators } })
 }
 
 impl Enrolments {
@@ -121,14 +125,15 @@ impl Desk {
         let mut waiting = FuturesUnordered::new();
         loop {
             tokio::select! {
-                () = stop.cancelled() => return,
+                () = stop.cancelled() => break,
                 Some(()) = waiting.next(), if !waiting.is_empty() => {}
                 request = requests.recv() => {
-                    let Some(request) = request else { return };
+                    let Some(request) = request else { break };
                     waiting.push(clerk.serve(request, waiting.len() < WAITING_MAX));
                 }
             }
         }
+        clerk.give_up().await;
     }
 }
 
@@ -147,11 +152,25 @@ impl Clerk {
                     let (verification_uri, user_code) = (code.verification_uri.clone(), code.user_code.clone());
                     // Nobody can enter a code that nobody was told.
                     if answer.send(Ok(Begun { verification_uri, user_code, expires_at: code.expires_at })).is_ok() {
+                        self.waiting().insert(attempt.id);
                         self.wait(&enrolment, &attempt, &asked).await;
+                        self.waiting().remove(&attempt.id);
                     }
                 }
             }
         })
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, BTreeSet<Uuid>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says so at once of what is waited for no more; without it, it would be seen within a minute.
+    async fn give_up(&self) {
+        let attempts: Vec<Uuid> = self.waiting().iter().copied().collect();
+        if let Err(error) = self.store.give_up_enrolments(&attempts, self.clock.now()).await {
+            tracing::warn!(error = %chain(&error), "it could not be noted that enrolments are given up");
+        }
     }
 
     async fn begin(&self, asked: &Asked) -> Result<(Enrolment, Attempt), NotBegun> {

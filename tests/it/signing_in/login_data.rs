@@ -177,6 +177,7 @@ async fn what_an_earlier_key_sealed_is_sealed_anew_and_opens_for_nobody_else() {
         Config::load(&sources).unwrap().secrets
     };
     let url = world.database_url();
+    let pseudonyms = world.app.store.pseudonym_key().await.unwrap();
     // As after a start with a new key, the old one beside it.
     let rotated = Store::connect(&url, 2, keys(8, &key(7))).await.unwrap();
     rotated.seal_anew().await.unwrap();
@@ -192,6 +193,9 @@ async fn what_an_earlier_key_sealed_is_sealed_anew_and_opens_for_nobody_else() {
     without.refresh_token(account).await.unwrap();
     assert_eq!(without.client_states().await.unwrap().len(), 1);
     assert_eq!(without.private_keys().await.unwrap().len(), 1);
+    assert_eq!(without.pseudonym_key().await.unwrap(), pseudonyms);
+    let position = without.teams_position(world.config.graph.tenant_id).await.unwrap().unwrap();
+    assert!(position.complete && position.link.is_some());
     // Moved to another account, as somebody with the database might, it opens no more.
     let other = Uuid::new_v4();
     let moved =

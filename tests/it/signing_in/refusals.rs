@@ -152,6 +152,37 @@ async fn a_second_opening_takes_the_place_of_the_first() {
 }
 
 #[tokio::test]
+async fn of_two_who_come_back_at_once_one_is_linked() {
+    let (world, [anna]) = World::with_people(["anna"]).await;
+    world.account(PRIVATE).await;
+    world.account("another@example.com").await;
+    let url = world.sign_in_link(anna).await;
+    let (mut one, mut other) = (Browser::new(&world), Browser::new(&world));
+    let backs = (one.sign_in(&url, PRIVATE).await, other.sign_in(&url, "another@example.com").await);
+    let (first, second) = tokio::join!(one.open(&backs.0), other.open(&backs.1));
+    let mut answers = [first.status, second.status];
+    answers.sort_unstable();
+    assert_eq!(answers, [200, 410]);
+    let winner = if first.status == 200 { PRIVATE } else { "another@example.com" };
+    assert_eq!(world.linked(anna).await["user_principal_name"], winner);
+}
+
+#[tokio::test]
+async fn an_eleventh_address_ends_the_oldest() {
+    let (world, [anna]) = World::with_people(["anna"]).await;
+    let mut urls = Vec::new();
+    for _ in 0..11 {
+        urls.push(world.sign_in_link(anna).await);
+        world.advance(SignedDuration::from_secs(1));
+    }
+    let mut browser = Browser::new(&world);
+    assert_eq!(browser.open(&urls[0]).await.status, 410);
+    for url in &urls[1..] {
+        assert_eq!(browser.open(url).await.status, 303);
+    }
+}
+
+#[tokio::test]
 async fn an_id_token_that_is_not_for_this_sign_in_links_nothing() {
     let (world, [anna]) = World::with_people(["anna"]).await;
     let private = world.account(PRIVATE).await;

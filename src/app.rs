@@ -1,18 +1,16 @@
 //! The composition root: wires store, clients, tasks and listeners, starts them and stops them.
 
 mod login;
+mod parts;
 
-use std::collections::BTreeSet;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::StatusCode;
 use jiff::SignedDuration;
-use login::EntraLogin;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -20,17 +18,17 @@ use tower_http::timeout::TimeoutLayer;
 use url::Url;
 use uuid::Uuid;
 
+use self::login::EntraLogin;
+use self::parts::Parts;
 use crate::clock::Clock;
-use crate::config::{Config, Graph};
+use crate::config::Config;
 use crate::domain::reconcile::Timing;
-use crate::graph::client::Client;
-use crate::graph::notification::{PrivateKeys, TokenVerifier};
-use crate::graph::token::{Delegated, Identity, People};
+use crate::graph::token::{Delegated, People};
 use crate::http::{self, Admin, Auth, SignIn, Webhook};
 use crate::store::{Store, StoreError};
 use crate::tasks::Activators;
 use crate::tasks::appointments::Appointments;
-use crate::tasks::confirmer::{Confirmer, Reading};
+use crate::tasks::confirmer::Confirmer;
 use crate::tasks::depositor;
 use crate::tasks::directory::Directory;
 use crate::tasks::dispatcher::{Dispatcher, TeamsCourier, XphoneCourier};
@@ -40,15 +38,13 @@ use crate::tasks::intake::Intake;
 use crate::tasks::lifecycle::Lifecycle;
 use crate::tasks::listener::Listener;
 use crate::tasks::logins::Logins;
-use crate::tasks::opener::Opener;
 use crate::tasks::reconciler::Reconciler;
-use crate::tasks::subscriptions::{Addresses, Subscriptions};
+use crate::tasks::subscriptions::Subscriptions;
 use crate::tasks::sweep::Sweep;
 use crate::tasks::templates::Templates;
 use crate::tasks::upkeep::Upkeep;
 use crate::telemetry::{Metrics, TelemetryError};
-use crate::xphone::{self, XPhone};
-use crate::{graph, tasks};
+use crate::{graph, tasks, xphone};
 
 /// How often queues are looked at though nothing woke their task.
 const QUEUE_PERIOD: Duration = Duration::from_secs(1);
@@ -211,7 +207,7 @@ impl App {
     fn sign_in(&self) -> Option<SignIn> {
         let (people, public_url) = (self.people.clone()?, self.public_url.as_ref()?);
         let (store, clock, activators) = (self.store.clone(), self.clock.clone(), self.activators.clone());
-        Some(SignIn::new(store, clock, activators, Arc::new(EntraLogin { people }), public_url))
+        Some(SignIn::new(store, clock, self.metrics.clone(), activators, Arc::new(EntraLogin { people }), public_url))
     }
 
     fn admin(&self, enrolments: desk::Enrolments) -> Admin {
@@ -227,168 +223,6 @@ impl App {
             presence_kept: self.presence_kept,
         }
     }
-}
-
-/// What the tasks are made from.
-struct Parts<'a> {
-    config: &'a Config,
-    store: &'a Store,
-    clock: &'a Clock,
-    metrics: &'a Metrics,
-    activators: &'a Activators,
-    replica: Uuid,
-}
-
-impl Parts<'_> {
-    fn people(&self) -> Result<Option<Arc<People>>, StartError> {
-        let Some(public_url) = &self.config.http.public_url else { return Ok(None) };
-        let redirect = under(public_url, http::sign_in::CALLBACK_PATH)?;
-        let people = People::new(&self.config.graph, redirect, graph::http_client()?, self.clock.clone())?;
-        Ok(Some(Arc::new(people)))
-    }
-
-    fn tasks(&self, people: Option<Arc<People>>) -> Result<Tasks, StartError> {
-        let graph_config = &self.config.graph;
-        let http = graph::http_client()?;
-        let graph = Arc::new(self.graph(http.clone())?);
-        let xphone = Arc::new(XPhone::new(&self.config.xphone, self.clock.clone())?);
-        let reading = Arc::new(self.reading(Arc::clone(&graph)));
-        let (store, clock, metrics) = (|| self.store.clone(), || self.clock.clone(), || self.metrics.clone());
-        let (activators, replica) = (|| self.activators.clone(), self.replica);
-        let (tenant, origin) = (graph_config.tenant_id, self.config.xphone.origin.clone());
-        let keys = Mutex::new((BTreeSet::new(), PrivateKeys::default()));
-        let verifier = Arc::new(TokenVerifier::new(graph_config, http.clone(), clock())?);
-        Ok(Tasks {
-            directory: Directory {
-                store: store(),
-                graph: Arc::clone(&graph),
-                tenant,
-                xphone: Arc::clone(&xphone),
-                period: self.config.directory.refresh,
-                replica,
-                clock: clock(),
-                activators: activators(),
-            },
-            listener: Listener {
-                store: store(),
-                xphone: Arc::clone(&xphone),
-                origin: origin.clone(),
-                replica,
-                clock: clock(),
-                metrics: metrics(),
-                activators: activators(),
-                line: tokio::sync::Mutex::default(),
-            },
-            appointments: Appointments {
-                store: store(),
-                xphone: Arc::clone(&xphone),
-                origin,
-                replica,
-                clock: clock(),
-                activators: activators(),
-            },
-            subscriptions: self.subscriptions(&graph, http)?,
-            intake: Intake {
-                store: store(),
-                verifier,
-                tenant,
-                clock: clock(),
-                metrics: metrics(),
-                activators: activators(),
-                keys,
-                opener: Opener::start().map_err(StartError::Threads)?,
-            },
-            lifecycle: Lifecycle { store: store(), tenant, clock: clock(), metrics: metrics(), activators: activators() },
-            reconciler: Reconciler {
-                store: store(),
-                clock: clock(),
-                timing: graph_config.timing,
-                metrics: metrics(),
-                activators: activators(),
-            },
-            templates: self.templates(&xphone),
-            xphone_dispatcher: self.xphone_dispatcher(xphone),
-            teams_dispatcher: self.teams_dispatcher(graph),
-            confirmer: Confirmer(Arc::clone(&reading)),
-            sweep: Sweep { reading, period: graph_config.sweep, replica, round: Mutex::new(None) },
-            logins: people.map(|people| Logins { store: store(), people, replica, clock: clock() }),
-            upkeep: Upkeep {
-                store: store(),
-                clock: clock(),
-                audit_kept: self.config.admin.audit_retention,
-                presence_kept: self.config.admin.presence_retention,
-            },
-        })
-    }
-
-    fn templates(&self, xphone: &Arc<XPhone>) -> Templates {
-        Templates {
-            store: self.store.clone(),
-            xphone: Arc::clone(xphone),
-            period: self.config.directory.refresh,
-            replica: self.replica,
-            clock: self.clock.clone(),
-            compared: AtomicBool::new(false),
-        }
-    }
-
-    fn xphone_dispatcher(&self, xphone: Arc<XPhone>) -> Dispatcher<XphoneCourier> {
-        let courier = XphoneCourier { xphone, origin: self.config.xphone.origin.clone(), metrics: self.metrics.clone() };
-        let activator = self.activators.xphone_dispatcher.clone();
-        Dispatcher::new(self.store.clone(), courier, self.clock.clone(), self.metrics.clone(), activator)
-    }
-
-    fn teams_dispatcher(&self, graph: Arc<Client>) -> Dispatcher<TeamsCourier> {
-        let session_life = self.config.graph.timing.session_life;
-        let courier = TeamsCourier { graph, session_life, activators: self.activators.clone() };
-        let activator = self.activators.teams_dispatcher.clone();
-        Dispatcher::new(self.store.clone(), courier, self.clock.clone(), self.metrics.clone(), activator)
-    }
-
-    fn graph(&self, http: reqwest::Client) -> Result<Client, StartError> {
-        let identity = Identity::app(&self.config.graph, http.clone(), self.clock.clone())?;
-        let metrics = self.metrics.clone();
-        let observer = Arc::new(move |endpoint: graph::client::Endpoint, outcome: graph::client::Outcome| {
-            metrics.count_graph_request(endpoint.label(), outcome.label());
-        });
-        Ok(Client::new(&self.config.graph, identity, http, self.clock.clone(), observer))
-    }
-
-    fn reading(&self, graph: Arc<Client>) -> Reading {
-        Reading {
-            store: self.store.clone(),
-            graph,
-            clock: self.clock.clone(),
-            metrics: self.metrics.clone(),
-            activators: self.activators.clone(),
-        }
-    }
-
-    fn subscriptions(&self, graph: &Arc<Client>, http: reqwest::Client) -> Result<Option<Subscriptions>, StartError> {
-        let Graph { push, client_id, .. } = self.config.graph;
-        let Some(public_url) = self.config.http.public_url.as_ref().filter(|_| push) else { return Ok(None) };
-        Ok(Some(Subscriptions {
-            store: self.store.clone(),
-            graph: Arc::clone(graph),
-            delegated: Delegated::new(&self.config.graph, http, self.clock.clone())?,
-            addresses: addresses(public_url)?,
-            client_id,
-            replica: self.replica,
-            clock: self.clock.clone(),
-            metrics: self.metrics.clone(),
-            activators: self.activators.clone(),
-            resting: Mutex::default(),
-            unwatched: AtomicUsize::new(0),
-        }))
-    }
-}
-
-fn addresses(public_url: &Url) -> Result<Addresses, url::ParseError> {
-    Ok(Addresses { notifications: under(public_url, "/graph/notifications")?, lifecycle: under(public_url, "/graph/lifecycle")? })
-}
-
-fn under(public_url: &Url, path: &str) -> Result<Url, url::ParseError> {
-    format!("{}{path}", public_url.as_str().trim_end_matches('/')).parse()
 }
 
 impl Tasks {

@@ -49,6 +49,7 @@ pub struct Metrics {
     graph_budget_remaining: Gauge<i64>,
     xphone_connected: Gauge<i64>,
     xphone_events: Counter<u64>,
+    sign_ins: Counter<u64>,
     task_runs: Counter<u64>,
     task_last_success: Gauge<f64>,
 }
@@ -103,6 +104,7 @@ impl Metrics {
             graph_budget_remaining: gauge(&meter, "graph_budget_remaining", "Requests to Graph that may go out at once"),
             xphone_connected: gauge(&meter, "xphone_connected", "Whether XPhone answered when last asked"),
             xphone_events: counter(&meter, "xphone_events", "Events of XPhone by what became of them"),
+            sign_ins: counter(&meter, "sign_ins", "Pages shown to users who link their own Teams account, by how it went"),
             task_runs: counter(&meter, "task_runs", "Runs of tasks by result"),
             task_last_success: gauge_seconds(&meter, "task_last_success_timestamp", "When a task last succeeded"),
             registry,
@@ -215,6 +217,11 @@ impl Metrics {
     /// Notes whether XPhone answered.
     pub fn note_xphone(&self, connected: bool) {
         self.xphone_connected.record(connected.into(), &[]);
+    }
+
+    /// Counts a page shown to somebody who links the own account, by how it went.
+    pub fn count_sign_in(&self, result: &'static str) {
+        self.sign_ins.add(1, &[KeyValue::new("result", result)]);
     }
 
     /// Counts events of XPhone by what became of them.

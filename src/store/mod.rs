@@ -9,6 +9,7 @@ pub mod choice;
 pub mod decision;
 pub mod directory;
 pub mod embedded;
+pub mod enrolment;
 pub mod feed;
 pub mod inbox;
 pub mod kept_login;

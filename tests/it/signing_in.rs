@@ -81,6 +81,8 @@ async fn an_address_is_good_for_an_hour_and_for_one_link() {
     }
     assert_eq!(browser.link(&used, PRIVATE).await.status, 200);
     assert_eq!(browser.open(&used).await.status, 410);
+    assert_eq!(world.count(r#"sign_ins_total{result="linked"}"#).await, 1);
+    assert_eq!(world.count(r#"sign_ins_total{result="ticket_gone"}"#).await, 1);
     world.advance(SignedDuration::from_mins(59));
     let mut in_time = Browser::new(&world);
     let waiting = in_time.go_to_sign_in(&begun).await;

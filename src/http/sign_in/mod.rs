@@ -10,6 +10,8 @@
 //! Nothing is kept between the two steps but the cookie: whoever opens the address a thousand times costs no memory.
 
 mod attempt;
+mod language;
+mod login;
 mod page;
 mod throttle;
 mod words;
@@ -24,25 +26,27 @@ use axum::extract::{ConnectInfo, Query, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use futures::future::BoxFuture;
 use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::json;
 use url::Url;
 
 use self::attempt::Attempt;
+use self::language::Language;
 use self::page::Page;
 use self::throttle::Throttle;
-use self::words::{Failure, Language, Message};
+use self::words::{Failure, Message};
 use crate::clock::Clock;
 use crate::domain::directory::Link;
-use crate::domain::ids::TeamsUserId;
 use crate::store::audit::{self, Actor, Entry, Target};
 use crate::store::directory::link::{self, Named};
 use crate::store::ticket::{Ticket, is_ticket, use_ticket};
 use crate::store::{Store, StoreError, commit};
 use crate::tasks::Activators;
 use crate::tasks::driver::chain;
+use crate::telemetry::Metrics;
+
+pub use self::login::{Login, LoginData, NotSignedIn, Question, SignedIn};
 
 const PATH: &str = "/sign-in";
 /// Under which Entra ID sends browsers back; to be registered there.
@@ -51,66 +55,6 @@ pub const CALLBACK_PATH: &str = "/sign-in/callback";
 const LINKED_BY: &str = "sign-in";
 const TRY_AGAIN_AFTER: Duration = Duration::from_secs(30);
 
-/// Who signs people in for us: the one way from a request to somebody else's server.
-pub trait Login: Send + Sync {
-    /// Where to send the browser.
-    fn address(&self, question: Question<'_>) -> Url;
-    /// Finds out who came back.
-    fn identify<'a>(&'a self, code: &'a str, question: Question<'a>) -> BoxFuture<'a, Result<SignedIn, NotSignedIn>>;
-}
-
-/// What a sign-in is told apart from all others by.
-#[derive(Clone, Copy, Debug)]
-pub struct Question<'a> {
-    /// Comes back with the browser.
-    pub state: &'a str,
-    /// Comes back inside the ID token.
-    pub nonce: &'a str,
-    /// The PKCE verifier.
-    pub verifier: &'a str,
-    /// Whether login data is to be remembered.
-    pub remember: bool,
-}
-
-/// Who signed in.
-#[derive(Debug)]
-pub struct SignedIn {
-    /// The Teams account.
-    pub account: TeamsUserId,
-    /// Its name, to be shown.
-    pub name: Option<String>,
-    /// Login data, if it was asked for.
-    pub login: LoginData,
-}
-
-/// What there is to be remembered.
-#[derive(Debug)]
-pub enum LoginData {
-    /// It was not asked for, or not given.
-    None,
-    /// To be kept sealed.
-    Given(SecretString),
-    /// The account signs in elsewhere, such as with ADFS: its login data cannot be kept.
-    Federated,
-    /// Whether it can be kept is not known.
-    Unclear,
-}
-
-/// Why nobody signed in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NotSignedIn {
-    /// The code is of no use: once more from the beginning.
-    Again,
-    /// What came is not genuine.
-    Forged,
-    /// An account of another tenant.
-    OtherTenant,
-    /// The login server gives no answer.
-    Later,
-    /// The login server refuses us: the operator must do something.
-    Refused,
-}
-
 /// What the pages work with.
 #[derive(Clone)]
 pub struct SignIn(Arc<Inner>);
@@ -118,6 +62,7 @@ pub struct SignIn(Arc<Inner>);
 struct Inner {
     store: Store,
     clock: Clock,
+    metrics: Metrics,
     activators: Activators,
     login: Arc<dyn Login>,
     throttle: Throttle,
@@ -134,9 +79,16 @@ impl std::fmt::Debug for SignIn {
 impl SignIn {
     /// Pages for browsers that reach us by `public_url`.
     #[must_use]
-    pub fn new(store: Store, clock: Clock, activators: Activators, login: Arc<dyn Login>, public_url: &Url) -> Self {
+    pub fn new(
+        store: Store,
+        clock: Clock,
+        metrics: Metrics,
+        activators: Activators,
+        login: Arc<dyn Login>,
+        public_url: &Url,
+    ) -> Self {
         let (throttle, is_secure) = (Throttle::new(clock.clone()), public_url.scheme() == "https");
-        Self(Arc::new(Inner { store, clock, activators, login, throttle, is_secure }))
+        Self(Arc::new(Inner { store, clock, metrics, activators, login, throttle, is_secure }))
     }
 }
 
@@ -182,9 +134,7 @@ async fn begin(
     let ticket = asked.ok().and_then(|Query(begin)| begin.ticket);
     match inner.begin(from, ticket).await {
         Ok((address, cookie)) => page::leave_for(&address, &cookie),
-        Err(failure) => {
-            Page { message: Message::Failed(failure), language: Language::of(&headers), cookie: None }.into_response()
-        }
+        Err(failure) => inner.page(Message::Failed(failure), &headers, None),
     }
 }
 
@@ -200,10 +150,15 @@ async fn come_back(
     }
     let message = inner.come_back(from, &headers, asked).await.map_or_else(Message::Failed, Message::Linked);
     let cookie = Some(attempt::forget(inner.is_secure));
-    Page { message, language: Language::of(&headers), cookie }.into_response()
+    inner.page(message, &headers, cookie)
 }
 
 impl Inner {
+    fn page(&self, message: Message, headers: &HeaderMap, cookie: Option<HeaderValue>) -> Response {
+        self.metrics.count_sign_in(message.label());
+        Page { message, language: Language::of(headers), cookie }.into_response()
+    }
+
     /// Where to send the browser, and with which cookie.
     async fn begin(&self, from: SocketAddr, ticket: Option<String>) -> Result<(HeaderValue, HeaderValue), Failure> {
         self.throttle.pass(from.ip()).map_err(Failure::TooMany)?;

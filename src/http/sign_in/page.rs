@@ -9,7 +9,8 @@ use axum::response::{Html, IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::words::{Language, Message};
+use super::language::Language;
+use super::words::Message;
 
 const STYLE: &str = "body{margin:0;font:1.05rem/1.55 system-ui,sans-serif;color:#1f2933;background:#f4f6f8}\
     main{max-width:34rem;margin:12vh auto;padding:2rem 2.25rem;background:#fff;border-radius:.6rem;border-top:.3rem solid #b42318}\

@@ -2,16 +2,9 @@
 
 use std::time::Duration;
 
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::StatusCode;
 
-use super::text;
-
-/// In which language.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Language {
-    English,
-    German,
-}
+use super::language::Language;
 
 /// How it went.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,37 +56,19 @@ pub enum Login {
     Unclear,
 }
 
-impl Language {
-    /// The one that the browser likes better; English, if it likes neither.
-    pub fn of(headers: &HeaderMap) -> Self {
-        let mut liking = [(Self::English, 0.0), (Self::German, 0.0)];
-        for wish in text(headers, &header::ACCEPT_LANGUAGE).flat_map(|line| line.split(',')).take(20) {
-            let mut parts = wish.split(';').map(str::trim);
-            let tag = parts.next().unwrap_or_default().to_ascii_lowercase();
-            let weight: f32 = parts.find_map(|part| part.strip_prefix("q=")).map_or(1.0, |text| text.parse().unwrap_or(0.0));
-            for (language, best) in &mut liking {
-                if tag.split('-').next() == Some(language.label()) && weight > *best {
-                    *best = weight;
-                }
-            }
-        }
-        let [(english, liked), (german, liked_more)] = liking;
-        if liked_more > liked { german } else { english }
-    }
-
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::English => "en",
-            Self::German => "de",
-        }
-    }
-}
-
 impl Message {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::Linked(_) => StatusCode::OK,
             Self::Failed(failure) => failure.status(),
+        }
+    }
+
+    /// Stable text for metrics.
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::Linked(_) => "linked",
+            Self::Failed(failure) => failure.label(),
         }
     }
 
@@ -128,6 +103,22 @@ impl Failure {
             Self::LoginServerRefuses => StatusCode::BAD_GATEWAY,
             Self::LoginServerAway(_) | Self::GatewayAway => StatusCode::SERVICE_UNAVAILABLE,
             Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
+        }
+    }
+
+    fn label(self) -> &'static str {
+        match self {
+            Self::TicketGone => "ticket_gone",
+            Self::Denied => "denied",
+            Self::OtherTenant => "other_tenant",
+            Self::AccountTaken => "account_taken",
+            Self::AccountUnknown => "account_unknown",
+            Self::AccountDisabled => "account_disabled",
+            Self::BeginAgain => "begin_again",
+            Self::LoginServerAway(_) => "login_server_away",
+            Self::LoginServerRefuses => "login_server_refuses",
+            Self::GatewayAway => "gateway_away",
+            Self::TooMany(_) => "too_many",
         }
     }
 
@@ -313,25 +304,6 @@ impl Login {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_browser_says_which_language() {
-        let check = |wish: &str, expected: Language| {
-            let headers = HeaderMap::from_iter([(header::ACCEPT_LANGUAGE, wish.parse().unwrap())]);
-            assert_eq!(Language::of(&headers), expected, "{wish}");
-        };
-        assert_eq!(Language::of(&HeaderMap::new()), Language::English);
-        check("de", Language::German);
-        check("de-AT,de;q=0.9,en;q=0.8", Language::German);
-        check("en-GB,en;q=0.9,de;q=0.8", Language::English);
-        check("fr, de;q=0.4, en;q=0.3", Language::German);
-        check("fr", Language::English);
-        check("*", Language::English);
-        check("den", Language::English);
-        check("de;q=0, en;q=0", Language::English);
-        check("de;q=x", Language::English);
-        check("DE", Language::German);
-    }
 
     #[test]
     fn every_message_says_what_happened_and_what_to_do_in_both_languages() {

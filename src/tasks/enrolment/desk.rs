@@ -20,7 +20,7 @@ use super::{Enrolment, EnrolmentError, keep};
 use crate::clock::Clock;
 use crate::graph::token::{self, Delegated, Enrolled};
 use crate::store::audit::{self, Actor, Entry, Target};
-use crate::store::subscriber::{Attempt, Outcome, begin_enrolment, end_enrolment};
+use crate::store::enrolment::{Attempt, Outcome, begin_enrolment, end_enrolment};
 use crate::store::{Store, StoreError, commit};
 use crate::tasks::Activators;
 use crate::tasks::driver::chain;

@@ -15,6 +15,8 @@ pub enum Mutant {
     NoGrace,
     /// What a person undid is forgotten.
     OverrideDropped,
+    /// What a person undid once is undone for the next cause, too, if that comes while a read is awaited.
+    CauseEndedForgotten,
     /// What ran out is forgotten.
     LapseDropped,
     /// A slot in Teams counts as set from the answer on, not from the sending.
@@ -44,9 +46,10 @@ pub enum Mutant {
 }
 
 /// All of them.
-pub const MUTANTS: [Mutant; 15] = [
+pub const MUTANTS: [Mutant; 16] = [
     Mutant::NoGrace,
     Mutant::OverrideDropped,
+    Mutant::CauseEndedForgotten,
     Mutant::LapseDropped,
     Mutant::LiveFromAnswer,
     Mutant::ClearWithoutEvidence,
@@ -75,6 +78,11 @@ impl Mutant {
     pub(super) fn feed(self, mut snapshot: Snapshot) -> Snapshot {
         match self {
             Self::OverrideDropped => drop_suppression(&mut snapshot, Suppression::Overridden),
+            Self::CauseEndedForgotten => {
+                if let Record::Shown { cause_ended, .. } = &mut snapshot.preferred.record {
+                    *cause_ended = false;
+                }
+            }
             Self::LapseDropped => drop_suppression(&mut snapshot, Suppression::Lapsed),
             Self::ClearWithoutEvidence => {
                 let words = Some(TeamsWords::DoNotDisturb);

@@ -9,8 +9,10 @@ use crate::domain::policy;
 
 /// So long after the last disturbance both sides are right: claims of the dead, a sweep, the graces, a confirmation.
 pub const SETTLED_AFTER: Ms = 4 * MINUTE;
-/// So long a cause must have been gone, while everything works, to have been noticed.
+/// So long a cause in Teams must have been gone, while everything works, to have been noticed.
 const NOTICED_AFTER: Ms = 90 * SECOND;
+/// The same in XPhone, whose events come at once.
+const HEARD_AFTER: Ms = 5 * SECOND;
 /// What a wrong clock put off waits for as long as anything is ever put off.
 const PUT_OFF_MAX: Ms = 12 * MINUTE;
 /// A push that was under way when something was undone may still do it again.
@@ -330,6 +332,7 @@ impl Oracle {
         if track.suppressed == Suppressed::No {
             return;
         }
+        let noticed_after = if slot == 0 { NOTICED_AFTER } else { HEARD_AFTER };
         let unnoticed = now - track.since < UNDER_WAY || last_fault >= track.since;
         if track.cause.is_some() && cause.is_some() && cause != track.cause && track.gone_since.is_none() && unnoticed {
             // It may be taken for undone under the cause that came next.
@@ -339,7 +342,7 @@ impl Oracle {
         match (goes_on, track.gone_since) {
             (false, None) => track.gone_since = Some(now),
             (true, Some(gone_since)) => {
-                let noticed = last_fault < gone_since && now - gone_since >= NOTICED_AFTER;
+                let noticed = last_fault < gone_since && now - gone_since >= noticed_after;
                 track.suppressed = if noticed { Suppressed::No } else { Suppressed::Perhaps };
                 track.gone_since = None;
             }

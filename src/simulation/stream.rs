@@ -61,6 +61,8 @@ impl World {
             self.tell(|_| "the listener is connected".to_owned());
             self.changed_at = self.now;
             (self.listener.connected, self.listener.failures) = (true, 0);
+            // Until now nothing was heard.
+            self.oracle.faulty_until(self.now);
             let missed: Vec<_> = self.xphone.events.iter().filter(|(number, _)| *number > sequence).copied().collect();
             for (number, entry) in missed {
                 self.stream(number, entry);

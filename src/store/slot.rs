@@ -58,13 +58,14 @@ struct SlotRow {
     teams_id: Option<Uuid>,
     live_from: Option<jiff_sqlx::Timestamp>,
     live_until: Option<jiff_sqlx::Timestamp>,
+    cause_ended: bool,
 }
 
 pub(super) async fn load(tx: &mut Tx<'_>, users: &[Uuid]) -> Result<HashMap<Uuid, Slots>, StoreError> {
     let rows = sqlx::query_as!(
         SlotRow,
         "select user_guid, name, state, cause, since, until, reached_at, presence, subject, profile_guid, presence_status_guid, sighting,
-             teams_id, live_from, live_until
+             teams_id, live_from, live_until, cause_ended
          from slot where user_guid = any($1)",
         users,
     )
@@ -133,7 +134,10 @@ fn teams_slot(row: &SlotRow) -> Result<TeamsSlot, StoreError> {
     let since = row.since.to_jiff();
     let reached = row.reached_at.zip(row.until).map(|(at, until)| Reached { at: at.to_jiff(), until: until.to_jiff() });
     let record = match row.state.as_str() {
-        SHOWN => Record::Shown { teams_user: TeamsUserId(row.teams_id.ok_or_else(|| broken(row))?), since, reached },
+        SHOWN => {
+            let teams_user = TeamsUserId(row.teams_id.ok_or_else(|| broken(row))?);
+            Record::Shown { teams_user, since, reached, cause_ended: row.cause_ended }
+        }
         ENDED => Record::Empty,
         other => Record::Suppressed { why: known(other, Suppression::from_label)?, since },
     };
@@ -176,6 +180,7 @@ pub(super) struct Changes {
     reached: Vec<Option<jiff_sqlx::Timestamp>>,
     live_froms: Vec<Option<jiff_sqlx::Timestamp>>,
     live_untils: Vec<Option<jiff_sqlx::Timestamp>>,
+    causes_ended: Vec<bool>,
 }
 
 /// What a row says that both kinds of slots have.
@@ -219,7 +224,7 @@ impl Changes {
         self.subjects.push(shown.map(|shown| shown.appointment.subject.clone()));
         self.profiles.push(profile);
         self.statuses.push(status);
-        self.add_live(None, None, None);
+        self.add_live(None, None, None, false);
     }
 
     fn add_teams(&mut self, user: UserGuid, name: SlotName, cause: Cause, slot: TeamsSlot, now: Timestamp) {
@@ -228,7 +233,7 @@ impl Changes {
             Record::Empty if slot.live.is_none() => return self.empty(user, name),
             Record::Empty => (Common { state: ENDED, cause, since: now, until: None }, None, None),
             Record::Suppressed { why, since } => (Common { state: why.label(), cause, since, until: None }, None, None),
-            Record::Shown { teams_user, since, reached } => {
+            Record::Shown { teams_user, since, reached, .. } => {
                 let until = reached.map(|reached| reached.until);
                 (Common { state: SHOWN, cause, since, until }, Some(teams_user), reached)
             }
@@ -238,7 +243,8 @@ impl Changes {
         self.subjects.push(None);
         self.profiles.push(None);
         self.statuses.push(None);
-        self.add_live(teams_user, reached, slot.live);
+        let cause_ended = matches!(slot.record, Record::Shown { cause_ended: true, .. });
+        self.add_live(teams_user, reached, slot.live, cause_ended);
     }
 
     fn empty(&mut self, user: UserGuid, name: SlotName) {
@@ -255,11 +261,12 @@ impl Changes {
         self.untils.push(common.until.map(ToSqlx::to_sqlx));
     }
 
-    fn add_live(&mut self, teams_user: Option<TeamsUserId>, reached: Option<Reached>, live: Option<Live>) {
+    fn add_live(&mut self, teams_user: Option<TeamsUserId>, reached: Option<Reached>, live: Option<Live>, cause_ended: bool) {
         self.teams_ids.push(teams_user.map(|id| id.0));
         self.reached.push(reached.map(|reached| reached.at.to_sqlx()));
         self.live_froms.push(live.map(|live| live.from.to_sqlx()));
         self.live_untils.push(live.and_then(|live| live.until).map(ToSqlx::to_sqlx));
+        self.causes_ended.push(cause_ended);
     }
 
     pub async fn store(self, tx: &mut Tx<'_>) -> Result<(), StoreError> {
@@ -280,13 +287,15 @@ impl Changes {
     async fn write(self, tx: &mut Tx<'_>) -> Result<(), StoreError> {
         sqlx::query!(
             "insert into slot (user_guid, name, state, cause, since, until, presence, subject, profile_guid, presence_status_guid,
-                 teams_id, reached_at, live_from, live_until)
+                 teams_id, reached_at, live_from, live_until, cause_ended)
              select * from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::timestamptz[], $7::text[],
-                 $8::text[], $9::uuid[], $10::uuid[], $11::uuid[], $12::timestamptz[], $13::timestamptz[], $14::timestamptz[])
+                 $8::text[], $9::uuid[], $10::uuid[], $11::uuid[], $12::timestamptz[], $13::timestamptz[], $14::timestamptz[],
+                 $15::bool[])
              on conflict (user_guid, name) do update set state = excluded.state, cause = excluded.cause, since = excluded.since,
                  until = excluded.until, presence = excluded.presence, subject = excluded.subject,
                  profile_guid = excluded.profile_guid, presence_status_guid = excluded.presence_status_guid, sighting = 'as_set',
                  teams_id = excluded.teams_id, live_from = excluded.live_from, live_until = excluded.live_until,
+                 cause_ended = excluded.cause_ended,
                  reached_at = case when slot.name <> 'xphone_appointment' then excluded.reached_at
                      when excluded.state = 'shown' then slot.reached_at end",
             &self.users,
@@ -303,6 +312,7 @@ impl Changes {
             self.reached as _,
             self.live_froms as _,
             self.live_untils as _,
+            &self.causes_ended,
         )
         .execute(&mut **tx)
         .await?;

@@ -114,7 +114,12 @@ fn ours() -> Table {
 fn is_ours(availability: &str, activity: &str) -> bool {
     let words = read_teams(availability, activity).words;
     let set = TeamsSlot {
-        record: Record::Shown { teams_user: SOMEBODY, since: NOW, reached: Some(Reached { at: NOW, until: NOW }) },
+        record: Record::Shown {
+            teams_user: SOMEBODY,
+            since: NOW,
+            reached: Some(Reached { at: NOW, until: NOW }),
+            cause_ended: false,
+        },
         live: Some(Live { from: NOW, until: None }),
         pending: None,
     };

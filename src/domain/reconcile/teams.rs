@@ -98,7 +98,17 @@ impl Case<'_> {
             Record::Shown { since, reached, .. } if self.evidence(since, reached) == Evidence::Undone => {
                 (self.forgotten(Suppression::Overridden), Some(TeamsPush::Forget))
             }
-            Record::Shown { .. } => (self.slot, None),
+            Record::Shown { .. } => (self.ended(), None),
+        }
+    }
+
+    /// Once XPhone was heard without the cause, this one is over: whatever XPhone says next is another.
+    fn ended(&self) -> TeamsSlot {
+        match self.slot.record {
+            Record::Shown { teams_user, since, reached, .. } if !self.goes_on() => {
+                TeamsSlot { record: Record::Shown { teams_user, since, reached, cause_ended: true }, ..self.slot }
+            }
+            _ => self.slot,
         }
     }
 
@@ -147,7 +157,7 @@ impl Case<'_> {
     /// Until its cause ends it is not set again.
     fn suppressed(&self, why: Suppression) -> Record {
         let since = self.snapshot.now;
-        if self.goes_on() { Record::Suppressed { why, since } } else { Record::Empty }
+        if self.goes_on() && !self.cause_ended() { Record::Suppressed { why, since } } else { Record::Empty }
     }
 
     /// The same, where it is no longer ours from now on.
@@ -158,6 +168,11 @@ impl Case<'_> {
     /// As long as XPhone is not heard nothing says that a cause has ended.
     fn goes_on(&self) -> bool {
         self.heard().is_none_or(|entry| entry.says(self.cause))
+    }
+
+    /// Whether it only waits to be taken away: what XPhone says now, even the same again, is another cause.
+    fn cause_ended(&self) -> bool {
+        matches!(self.slot.record, Record::Shown { cause_ended: true, .. })
     }
 
     /// What XPhone says, if it is still known to be true.
@@ -195,8 +210,8 @@ impl Case<'_> {
     fn show(self, teams_user: TeamsUserId) -> Decided {
         let now = self.snapshot.now;
         let reason = Reason::Shown(self.cause);
-        let Record::Shown { reached, .. } = self.slot.record else {
-            let record = Record::Shown { teams_user, since: now, reached: None };
+        let Record::Shown { reached, cause_ended: false, .. } = self.slot.record else {
+            let record = Record::Shown { teams_user, since: now, reached: None, cause_ended: false };
             let slot = TeamsSlot { record, pending: Some(self.letter(teams_user, true)), ..self.slot };
             return (SlotDecision { slot, push: Some(TeamsPush::Set(teams_user)), reason }, Wake::default());
         };
@@ -236,7 +251,7 @@ impl Case<'_> {
         let allowed = !policy.shadow && policy.mode.lets_through(self.presence);
         let unconfirmed = matches!(self.slot.record, Record::Shown { reached: None, .. });
         let heard = self.heard().is_some() || !unconfirmed;
-        allowed && heard && self.goes_on() && self.native.is_none_or(|native| !self.is_hidden_by(native))
+        allowed && heard && self.goes_on() && !self.cause_ended() && self.native.is_none_or(|native| !self.is_hidden_by(native))
     }
 
     /// Whether Teams itself says as much or more.
@@ -262,7 +277,7 @@ impl Case<'_> {
     }
 
     fn take_back(self, reason: Reason) -> Decided {
-        let Record::Shown { teams_user, since, reached } = self.slot.record else {
+        let Record::Shown { teams_user, since, reached, .. } = self.slot.record else {
             return (SlotDecision { slot: self.slot, push: None, reason }, Wake::default());
         };
         match (self.evidence(since, reached), reached) {
@@ -292,7 +307,8 @@ impl Case<'_> {
             return (SlotDecision { slot: self.slot, push: None, reason: Reason::AwaitingRead }, wake);
         }
         let reached = Some(Reached { at: now, until: now + self.life() });
-        let slot = TeamsSlot { record: Record::Shown { teams_user, since, reached }, pending: None, ..self.slot };
+        let record = Record::Shown { teams_user, since, reached, cause_ended: self.cause_ended() };
+        let slot = TeamsSlot { record, pending: None, ..self.slot };
         let wake = Wake { revisit_at: None, read_at: Some(now + self.snapshot.timing.read_grace) };
         (SlotDecision { slot, push: Some(TeamsPush::Forget), reason: Reason::AwaitingRead }, wake)
     }

@@ -62,8 +62,8 @@ impl Story {
             return slot;
         }
         match (push, slot.record) {
-            (Some(TeamsPush::Set(_)), Record::Shown { teams_user, since, .. }) => TeamsSlot {
-                record: Record::Shown { teams_user, since, reached: Some(Reached { at: now, until: now + life }) },
+            (Some(TeamsPush::Set(_)), Record::Shown { teams_user, since, cause_ended, .. }) => TeamsSlot {
+                record: Record::Shown { teams_user, since, reached: Some(Reached { at: now, until: now + life }), cause_ended },
                 live: Some(Live { from: slot.live.map_or(now, |live| live.from), until: None }),
                 pending: None,
             },
@@ -296,6 +296,41 @@ fn taken_back_at_once_it_is_read_first_for_reads_lag() {
     assert_eq!(anna.after(SECOND).read(TeamsWords::Free), NOTHING, "so soon it may not show yet");
     assert_eq!(anna.last.revisit_at, Some(morning() + SECOND * 10));
     assert_eq!(anna.after(SECOND * 6).read(TeamsWords::DoNotDisturb), (Told::Nothing, Told::Cleared));
+}
+
+#[test]
+fn switched_off_in_teams_counts_for_that_do_not_disturb_only_and_not_for_the_next() {
+    let mut anna = Story::new();
+    anna.xphone(UNDISTURBED);
+    // She picks another status in Teams; reads may not show it yet.
+    assert_eq!(anna.after(SECOND * 5).xphone(FREE), NOTHING);
+    assert_eq!(anna.last.preferred.reason, Reason::AwaitingRead);
+    assert_eq!(anna.after(SECOND * 2).xphone(UNDISTURBED), (Told::Nothing, Told::Set), "the second one is another cause");
+    assert_eq!(anna.after(SECOND * 4).read(TeamsWords::Free), NOTHING, "a read may still show what she picked before");
+    assert_eq!(anna.last.preferred.reason, Reason::Shown(Cause::DoNotDisturb));
+    assert_eq!(anna.after(SECOND * 8).read(TeamsWords::Free), (Told::Nothing, Told::Forgotten), "and now she did it again");
+    assert_eq!(anna.last.preferred.reason, Reason::Overridden);
+}
+
+#[test]
+fn the_next_do_not_disturb_counts_even_if_the_read_comes_with_it() {
+    let mut anna = Story::new();
+    anna.xphone(UNDISTURBED);
+    anna.after(SECOND * 5).xphone(FREE);
+    anna.facts.xphone = Some(UNDISTURBED);
+    assert_eq!(anna.after(SECOND * 6).read(TeamsWords::Free), (Told::Nothing, Told::Set));
+}
+
+#[test]
+fn what_waits_for_a_read_does_not_stay_because_xphone_falls_silent() {
+    let mut anna = Story::new();
+    anna.xphone(UNDISTURBED);
+    anna.after(minutes(1)).read(TeamsWords::DoNotDisturb);
+    anna.reachable = false;
+    assert_eq!(anna.after(minutes(5)).xphone(FREE), NOTHING);
+    assert_eq!(anna.last.preferred.reason, Reason::AwaitingRead);
+    anna.facts.now += minutes(6);
+    assert_eq!(anna.read(TeamsWords::DoNotDisturb), (Told::Nothing, Told::Cleared));
 }
 
 #[test]

@@ -126,12 +126,23 @@ impl World {
                 }
                 _ => false,
             };
-            self.pushes += u32::from(!renews);
+            self.pushed(APPOINTMENT, renews, snapshot, decision);
         }
-        for (slot, decided) in [(snapshot.session, &decision.session), (snapshot.preferred, &decision.preferred)] {
-            let renews =
-                matches!(slot.record, Record::Shown { reached: Some(_), .. }) && matches!(decided.push, Some(TeamsPush::Set(_)));
-            self.pushes += u32::from(decided.push.is_some_and(|push| push != TeamsPush::Forget) && !renews);
+        let in_teams = [(SESSION, snapshot.session, &decision.session), (PREFERRED, snapshot.preferred, &decision.preferred)];
+        for (slot, before, decided) in in_teams {
+            let renews = matches!(before.record, Record::Shown { reached: Some(_), .. })
+                && matches!(decided.push, Some(TeamsPush::Set(_)));
+            if decided.push.is_some_and(|push| push != TeamsPush::Forget) {
+                self.pushed(slot, renews, snapshot, decision);
+            }
+        }
+    }
+
+    fn pushed(&mut self, slot: usize, renews: bool, snapshot: &Snapshot, decision: &Decision) {
+        if !renews {
+            self.pushes += 1;
+            self.since_cause[slot] += 1;
+            laws::has_a_cause(self, slot, snapshot, decision);
         }
     }
 

@@ -8,13 +8,20 @@ use super::mailbox::{Content, Letter};
 use super::store::{APPOINTMENT, PREFERRED, SESSION};
 use super::story::{MINUTE, Ms, SECOND};
 use super::world::World;
-use crate::domain::mapping::{Meeting, StatusKind, TeamsNative};
-use crate::domain::reconcile::{Decision, Snapshot, TeamsPush, decide};
-use crate::domain::slot::{Record, Slot};
+use crate::domain::expiry;
+use crate::domain::ids::TeamsUserId;
+use crate::domain::mapping::{Meeting, StatusKind, TeamsNative, XphoneEntry};
+use crate::domain::policy::EffectivePolicy;
+use crate::domain::reconcile::{Decision, Reason, Snapshot, TeamsObservation, TeamsPush, decide};
+use crate::domain::slot::{Record, Sighting, Slot};
 
 /// A status picked by hand may be wiped only if no read could tell of it: the evidence may be two minutes old, a read lags by ten
 /// seconds, and the push that it allowed takes as long as a call may.
 const UNSEEN: Ms = 2 * MINUTE + 30 * SECOND;
+
+/// What a notification tells is believed at once, a read that lags takes it back, and the next one tells it again; meanwhile XPhone's
+/// events tell of what was shown before.
+const PUSHES_PER_CAUSE_MAX: u32 = 5;
 
 /// The grace, a read, a push.
 const LIGHT_AFTER: Ms = 20 * SECOND;
@@ -50,6 +57,57 @@ pub fn looked_at_again(world: &mut World, decision: &Decision, now: Timestamp) {
         if shown[slot] && decision.revisit_at.is_none() && world.store.letters[slot].is_none() {
             world.break_law("what is shown is looked at again", |_| format!("slot {slot} is shown, and nobody looks again"));
         }
+    }
+}
+
+/// What a push may be because of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Grounds {
+    native: Option<TeamsNative>,
+    confirmed: Option<TeamsObservation>,
+    xphone: Option<XphoneEntry>,
+    heard: bool,
+    policy: EffectivePolicy,
+    teams_user: Option<TeamsUserId>,
+    sighting: Option<Sighting>,
+    /// The one matched before is cleared first.
+    waits: bool,
+}
+
+impl Grounds {
+    fn of(snapshot: &Snapshot, decision: &Decision, slot: usize) -> Self {
+        let trusted = |at: Timestamp| at + expiry::XPHONE_TRUSTED > snapshot.now;
+        Self {
+            native: decision.remembered.map(|remembered| remembered.native),
+            // Only what people pick in Teams is told by a read alone.
+            confirmed: snapshot.confirmed.filter(|_| slot == PREFERRED),
+            xphone: snapshot.xphone,
+            heard: snapshot.xphone_heard_at.is_some_and(trusted),
+            policy: snapshot.policy,
+            teams_user: snapshot.teams_user,
+            waits: reason(decision, slot) == Reason::StillClearing,
+            sighting: if let Slot::Shown(shown) = &snapshot.appointment { Some(shown.sighting) } else { None },
+        }
+    }
+}
+
+fn reason(decision: &Decision, slot: usize) -> Reason {
+    [decision.appointment.reason, decision.session.reason, decision.preferred.reason][slot]
+}
+
+/// A slot is pushed because something is known that was not known when it was pushed last, or because it ran out; and not again and
+/// again for one thing that happened.
+pub fn has_a_cause(world: &mut World, slot: usize, snapshot: &Snapshot, decision: &Decision) {
+    let pushes = world.since_cause[slot];
+    if pushes > PUSHES_PER_CAUSE_MAX {
+        world.break_law("no push without a cause", |_| format!("slot {slot} is pushed {pushes} times, and nothing has happened"));
+    }
+    let grounds = Grounds::of(snapshot, decision, slot);
+    let anew = reason(decision, slot) == Reason::Lapsed || grounds.sighting == Some(Sighting::Lost);
+    if world.grounds[slot].replace(grounds) == Some(grounds) && !anew {
+        world.break_law("every push has its grounds", |_| {
+            format!("slot {slot} is pushed again, and nothing is known anew: {grounds:?}")
+        });
     }
 }
 
@@ -105,8 +163,8 @@ pub fn tells_apart(world: &mut World, snapshot: &Snapshot, decision: &Decision) 
         TeamsNative::DoNotDisturb => 3,
         _ => return,
     };
-    // Clocks that disagreed put the windows in the wrong place.
-    let late = world.now - world.late_at < MINUTE || world.oracle.has_jumped();
+    // A clock that has just jumped puts the windows in the wrong place.
+    let late = world.now - world.late_at < MINUTE || world.oracle.put_off_until > world.now;
     if decision.remembered != snapshot.remembered && !late && !world.oracle.was_true(account_of(user), native, world.now) {
         world.break_law("our own doing is no news", |_| format!("{:?} was not true of late", remembered.native));
     }

@@ -154,6 +154,10 @@ impl Store {
 
     /// The push failed.
     pub fn put_back(&mut self, slot: usize, letter: &Letter, pause: SignedDuration, surely_not: bool, now: Timestamp) {
+        let ended = slot >= SESSION && matches!(self.teams[slot - SESSION].record, Record::Shown { cause_ended: true, .. });
+        if ended {
+            self.wake();
+        }
         let Some(held) = &mut self.letters[slot] else { return };
         held.claimed_until = None;
         if held.generation == letter.generation {

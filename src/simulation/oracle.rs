@@ -8,13 +8,13 @@ use super::xphone::{Entry, Server};
 use crate::domain::policy;
 
 /// So long after the last disturbance both sides are right: claims of the dead, a sweep, the graces, a confirmation.
-pub const SETTLED_AFTER: Ms = 4 * MINUTE;
+pub const SETTLED_AFTER: Ms = 60 * SECOND;
 /// So long a cause in Teams must have been gone, while everything works, to have been noticed.
 const NOTICED_AFTER: Ms = 90 * SECOND;
 /// The same in XPhone, whose events come at once.
 const HEARD_AFTER: Ms = 5 * SECOND;
 /// What a wrong clock put off waits for as long as anything is ever put off.
-const PUT_OFF_MAX: Ms = 12 * MINUTE;
+const PUT_OFF_MAX: Ms = 15 * MINUTE;
 /// A push that was under way when something was undone may still do it again.
 const UNDER_WAY: Ms = MINUTE;
 
@@ -71,6 +71,8 @@ pub struct Oracle {
     pub profiles: u8,
     pub tracks: [Track; 3],
     pub natives: [(Native, Ms); 2],
+    /// Since when each slot has no cause; `None`: it has one.
+    pub gone_since: [Option<Ms>; 3],
     pub entry: Option<Entry>,
     /// When what Teams itself says was last hidden behind what looks like ours.
     pub hidden_at: Ms,
@@ -132,6 +134,7 @@ impl Oracle {
             profiles: setup.profiles,
             tracks: [track; 3],
             natives: [(Native::Free, 0); 2],
+            gone_since: [Some(0); 3],
             entry: None,
             hidden_at: Ms::MIN / 2,
             last_true: [[Ms::MIN / 2; 4]; 2],
@@ -294,6 +297,8 @@ impl Oracle {
             self.hidden_at = now;
         }
         for slot in 0..3 {
+            let gone = self.cause(slot).is_none();
+            self.gone_since[slot] = gone.then(|| self.gone_since[slot].unwrap_or(now));
             self.follow(slot, now);
         }
     }

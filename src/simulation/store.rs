@@ -219,7 +219,8 @@ impl Store {
         let sent_at = letter.and_then(|letter| letter.sent_at);
         let from = [row.live_from, sent_at].into_iter().flatten().min();
         let may_arrive = sent_at.is_some() && letter.is_some_and(|letter| letter.content.shows());
-        let live = from.map(|from| Live { from, until: row.live_until.filter(|_| !may_arrive) });
+        let ended = |until: &Timestamp| !may_arrive && sent_at.is_none_or(|sent_at| *until >= sent_at);
+        let live = from.map(|from| Live { from, until: row.live_until.filter(ended) });
         let pending = letter.and_then(|letter| {
             let teams_user = letter.content.teams_user()?;
             let Letter { decided_at, claimed_until, .. } = *letter;

@@ -2,11 +2,15 @@
 
 use super::graph::Account;
 use super::oracle::{BUSY, Cause, FREE, NATIVES, Native, Oracle, PHONE, Suppressed, UNDISTURBED, is_hidden};
-use super::story::{Mode, Ms, SECOND};
+use super::story::{MINUTE, Mode, Ms, SECOND};
 use super::xphone::{Entry, Server};
 
-/// Nothing outlives its cause longer, while everything works.
-const OUTLIVES_MAX: Ms = 100 * SECOND;
+/// Nothing in XPhone outlives its cause in Teams longer, while everything works: a sweep finds what no notification told.
+const OUTLIVES_MAX: Ms = 70 * SECOND;
+/// Our session in Teams does not outlive XPhone's call longer: an event, a decision, a push.
+const SESSION_OUTLIVES_MAX: Ms = 5 * SECOND;
+/// Nor our do not disturb its own cause: before that a read tells whether it is still ours.
+const PREFERRED_OUTLIVES_MAX: Ms = 20 * SECOND;
 
 impl Oracle {
     /// Whether something must, may or must not be shown that the facts alone would show.
@@ -110,16 +114,23 @@ impl Oracle {
         (level > own).then_some(look)
     }
 
-    /// While everything works, nothing outlives its cause by more than a sweep.
-    pub fn outlived(&self, now: Ms, xphone: &Server) -> Option<String> {
-        let too_long = |gone: Ms, set: Ms| {
-            let from = gone.max(set).max(self.last_fault).max(self.hidden_at).max(self.matched_at);
-            now - from > OUTLIVES_MAX
-        };
+    /// While everything works, nothing outlives its cause for long.
+    pub fn outlived(&self, now: Ms, accounts: &[Account; 2], xphone: &Server) -> Option<String> {
         let index = self.matched?;
+        let works_since = self.last_fault.max(self.matched_at);
         let (native, since) = self.natives[index];
-        let appointment = xphone.appointment.as_ref()?;
-        (native == Native::Free && too_long(since, appointment.set_at)).then(|| "the appointment outlives its cause".to_owned())
+        let appointment = xphone.appointment.as_ref().filter(|_| native == Native::Free);
+        let appointment = appointment.map(|held| ("appointment", held.set_at.max(since).max(self.hidden_at), OUTLIVES_MAX));
+        // What a fault kept from being heard is found by the next snapshot.
+        let heard = |gone: Ms| gone.max(works_since + MINUTE);
+        let session = accounts[index].session.and(self.gone_since[1]).map(|gone| ("session", heard(gone), SESSION_OUTLIVES_MAX));
+        let preferred = accounts[index].preferred.filter(|held| held.ours).and(self.gone_since[2]);
+        let preferred = preferred.map(|gone| ("preferred presence", heard(gone), PREFERRED_OUTLIVES_MAX));
+        let outlives = [appointment, session, preferred].into_iter().flatten();
+        let mut outlives = outlives.filter(|(_, from, max)| now - works_since.max(*from) > *max);
+        outlives
+            .next()
+            .map(|(name, from, _)| format!("the {name} outlives its cause, which ended {} s ago", (now - from) / SECOND))
     }
 }
 

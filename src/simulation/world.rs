@@ -53,6 +53,10 @@ pub struct World {
     /// Pushes decided that renew nothing, and facts that gave cause for them.
     pub pushes: u32,
     pub causes: u32,
+    /// What was known when each slot was pushed last.
+    pub grounds: [Option<laws::Grounds>; 3],
+    /// The same pushes, by slot, since the last cause.
+    pub since_cause: [u32; 3],
     /// Reads that confirm.
     pub reads: u32,
     pub decisions: u32,
@@ -93,6 +97,8 @@ impl World {
             changed_at: 0,
             pushes: 0,
             causes: 0,
+            grounds: [None; 3],
+            since_cause: [0; 3],
             reads: 0,
             decisions: 0,
             late_at: Ms::MIN / 2,
@@ -207,7 +213,7 @@ impl World {
                 let slot = if gone == RanOut::Session { SESSION } else { PREFERRED };
                 let pending = self.store.letters[slot].is_some();
                 self.oracle.ran_out_in_teams(index, gone, pending, now);
-                self.causes += 1;
+                self.caused();
             }
             if let Some((visible, number)) = self.accounts[index].note(now) {
                 self.tell(|_| format!("Teams {index} shows {visible:?}"));
@@ -219,7 +225,7 @@ impl World {
             self.tell(|_| "XPhone: the appointment ended".to_owned());
             let pending = self.store.letters[APPOINTMENT].is_some();
             self.oracle.appointment_ended(pending, now);
-            self.causes += 1;
+            self.caused();
         }
         if let Some((sequence, entry)) = self.xphone.note() {
             self.tell(|_| format!("XPhone shows {entry:?}"));
@@ -228,7 +234,7 @@ impl World {
         }
         self.oracle.observe(now, &self.accounts, &self.xphone);
         laws::comes_to_light(self);
-        if let Some(what) = self.oracle.outlived(now, &self.xphone).filter(|_| self.leader().is_some()) {
+        if let Some(what) = self.oracle.outlived(now, &self.accounts, &self.xphone).filter(|_| self.leader().is_some()) {
             self.break_law("nothing outlives its cause", |_| what);
         }
         self.plan();
@@ -268,7 +274,13 @@ impl World {
     pub fn disturb(&mut self, fault: bool) {
         self.oracle.disturbed(self.now, fault);
         self.changed_at = self.now;
+        self.caused();
+    }
+
+    /// Something may give cause for a push of any slot.
+    fn caused(&mut self) {
         self.causes += 1;
+        self.since_cause = [0; 3];
     }
 }
 

@@ -262,7 +262,8 @@ impl Store {
     }
 
     /// The push failed: the letter waits until `due_at`; a newer decision in its place is due at once. Whose push was refused is
-    /// looked at again: perhaps the decision was made by a clock that was wrong.
+    /// looked at again: perhaps the decision was made by a clock that was wrong. So is whose cause has ended while the push was under way:
+    /// before it is tried again it is given up.
     ///
     /// # Errors
     /// Postgres could not; the claim runs out by itself.
@@ -270,9 +271,15 @@ impl Store {
         let Failed { problem, maybe_applied, refused } = *failed;
         let sent_at = letter.sent_before.or_else(|| maybe_applied.then_some(letter.claimed_at));
         let mut tx = self.begin().await?;
-        if refused {
-            wake(&mut tx, letter).await?;
-        }
+        let woken = sqlx::query!(
+            "update user_state set revisit_at = 'epoch', woken_by = woken_by | $4
+             where user_guid = $1 and ($2 or exists (select from slot where user_guid = $1 and name = $3 and cause_ended))",
+            letter.user.0,
+            refused,
+            letter.slot.label(),
+            Waker::Push.bit(),
+        );
+        woken.execute(&mut *tx).await?;
         sqlx::query!(
             "update outbox set claimed_until = null,
                  due_at = case when generation = $3 then $4 else due_at end,

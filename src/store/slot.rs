@@ -103,7 +103,9 @@ async fn load_letters(tx: &mut Tx<'_>, users: &[Uuid], slots: &mut HashMap<Uuid,
         });
         if let Some(sent_at) = letter.sent_at.map(jiff_sqlx::Timestamp::to_jiff) {
             let from = slot.live.map_or(sent_at, |live| live.from.min(sent_at));
-            let until = if letter.shows { None } else { slot.live.and_then(|live| live.until) };
+            // A window that had ended before the letter was sent is open again.
+            let ended = |until: &Timestamp| !letter.shows && *until >= sent_at;
+            let until = slot.live.and_then(|live| live.until).filter(ended);
             slot.live = Some(Live { from, until });
         }
     }

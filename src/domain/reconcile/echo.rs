@@ -51,13 +51,15 @@ pub(super) fn is_echo(snapshot: &Snapshot, observation: TeamsObservation) -> boo
     live.is_some_and(|live| explains(live, observation, snapshot.timing))
 }
 
-/// The slot that would look like this.
+/// The slot that would look like this. What is still to be taken away from the one matched before tells nothing of the one matched now.
 fn alike(snapshot: &Snapshot, observation: TeamsObservation) -> Option<(SlotName, TeamsSlot)> {
-    match observation.words? {
-        TeamsWords::InACall => Some((SlotName::TeamsSession, snapshot.session)),
-        TeamsWords::DoNotDisturb => Some((SlotName::TeamsPreferred, snapshot.preferred)),
-        _ => None,
-    }
+    let (name, slot) = match observation.words? {
+        TeamsWords::InACall => (SlotName::TeamsSession, snapshot.session),
+        TeamsWords::DoNotDisturb => (SlotName::TeamsPreferred, snapshot.preferred),
+        _ => return None,
+    };
+    let of_another = slot.pending.is_some_and(|pending| Some(pending.teams_user) != snapshot.teams_user);
+    (!of_another).then_some((name, slot))
 }
 
 fn grace(source: Source, timing: Timing) -> SignedDuration {

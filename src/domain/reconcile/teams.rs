@@ -55,7 +55,7 @@ enum Evidence {
     Ours,
     /// A read shows something else: the user picked it.
     Undone,
-    /// A read shows presenting or focusing: ours should be seen in their place, but nobody picked anything.
+    /// A read shows presenting or focusing, which nobody picks: whether ours is behind it shows when it ends.
     Hidden,
     /// No read tells yet; one from this moment on may.
     Unknown { read_at: Timestamp },
@@ -116,7 +116,9 @@ impl Case<'_> {
     fn clear_is_moot(&self) -> bool {
         let Some(clear) = self.slot.pending.filter(|pending| !pending.shows) else { return false };
         let ran_out = self.slot.live.is_none_or(|live| live.until.is_some_and(|until| until <= self.snapshot.now));
-        let read = self.snapshot.confirmed.filter(|read| read.observed_at > clear.decided_at);
+        // Reads tell of the one matched now, perhaps not of the one to be cleared.
+        let same = self.snapshot.teams_user == Some(clear.teams_user);
+        let read = self.snapshot.confirmed.filter(|read| same && read.observed_at > clear.decided_at);
         let picked = self.presence == Presence::DoNotDisturb && read.is_some_and(|read| whose(read) == Some(Whose::Theirs));
         ran_out || picked
     }
@@ -128,9 +130,18 @@ impl Case<'_> {
             // What lies in the mailbox may arrive even now.
             _ => self.snapshot.now + self.life(),
         };
+        if self.is_unsent() {
+            return (TeamsSlot { record: Record::Empty, pending: None, ..self.slot }, Some(TeamsPush::Clear(teams_user)));
+        }
         let live = self.slot.live.map(|live| Live { until: Some(until + END_SLACK), ..live });
         let pending = live.map(|_| self.letter(teams_user, false));
         (TeamsSlot { record: Record::Empty, live, pending }, Some(TeamsPush::Clear(teams_user)))
+    }
+
+    /// What lies in the mailbox has not been sent: what was there before it has ended, and is no longer than that.
+    fn is_unsent(&self) -> bool {
+        let sets = self.slot.pending.is_some_and(|pending| pending.shows);
+        sets && self.slot.live.is_some_and(|live| live.until.is_some())
     }
 
     fn letter(&self, teams_user: TeamsUserId, shows: bool) -> Pending {
@@ -285,11 +296,12 @@ impl Case<'_> {
                 let (slot, push) = self.cleared(teams_user);
                 (SlotDecision { slot, push, reason }, Wake::default())
             }
-            (Evidence::Undone | Evidence::Hidden, _) => {
+            (Evidence::Undone, _) => {
                 let live = closed(self.slot.live, self.snapshot.now);
                 let slot = TeamsSlot { record: Record::Empty, pending: None, live };
                 (SlotDecision { slot, push: Some(TeamsPush::Forget), reason }, Wake::default())
             }
+            (Evidence::Hidden, _) => self.stay(Reason::AwaitingRead),
             (Evidence::Unknown { .. }, None) => self.withdraw(teams_user, since),
             (Evidence::Unknown { read_at }, Some(_)) => {
                 let (decision, wake) = self.stay(Reason::AwaitingRead);

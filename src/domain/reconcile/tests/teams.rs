@@ -288,6 +288,23 @@ fn a_status_picked_over_ours_is_not_wiped() {
 }
 
 #[test]
+fn presenting_tells_nothing_of_ours_but_what_comes_after_it_does() {
+    let presents = || {
+        let mut anna = Story::new();
+        anna.xphone(UNDISTURBED);
+        anna.after(minutes(1)).read(TeamsWords::DoNotDisturb);
+        assert_eq!(anna.after(minutes(1)).read(TeamsWords::Presenting), NOTHING);
+        anna
+    };
+    let mut anna = presents();
+    assert_eq!(anna.after(minutes(1)).read(TeamsWords::InACall), (Told::Nothing, Told::Forgotten), "she switched it off");
+    assert_eq!(anna.last.preferred.reason, Reason::Overridden);
+    let mut anna = presents();
+    assert_eq!(anna.after(minutes(1)).xphone(FREE), NOTHING, "it may be there all the same");
+    assert_eq!(anna.after(minutes(1)).read(TeamsWords::DoNotDisturb), (Told::Nothing, Told::Cleared));
+}
+
+#[test]
 fn taken_back_at_once_it_is_read_first_for_reads_lag() {
     let mut anna = Story::new();
     anna.xphone(UNDISTURBED);
@@ -442,6 +459,44 @@ fn matched_anew_the_old_one_is_cleared_before_the_new_one_is_set() {
     anna.reachable = true;
     anna.decide();
     assert_eq!(anna.last.session.push, Some(TeamsPush::Set(other)));
+}
+
+#[test]
+fn what_was_never_sent_hides_no_call() {
+    let mut anna = Story::new();
+    anna.xphone(CALLING);
+    anna.after(minutes(1)).xphone(FREE);
+    anna.reachable = false;
+    assert_eq!(anna.after(SECOND).xphone(CALLING), (Told::Set, Told::Nothing));
+    assert_eq!(anna.after(SECOND).xphone(FREE), (Told::Cleared, Told::Nothing));
+    assert_eq!(anna.facts.session.pending, None, "there is nothing to take away");
+    anna.after(SECOND * 12).read(TeamsWords::InACall);
+    assert_eq!(anna.native(), TeamsNative::Call);
+}
+
+#[test]
+fn what_is_left_of_the_old_one_hides_no_call_of_the_new_one() {
+    let other = TeamsUserId(Uuid::from_u128(0xb));
+    let mut anna = Story::new();
+    anna.xphone(CALLING);
+    anna.reachable = false;
+    anna.facts.teams_user = Some(other);
+    anna.decide();
+    anna.after(SECOND).read(TeamsWords::InACall);
+    assert_eq!(anna.native(), TeamsNative::Call);
+}
+
+#[test]
+fn what_is_read_of_the_new_one_does_not_spare_the_old_one() {
+    let other = TeamsUserId(Uuid::from_u128(0xb));
+    let mut anna = Story::new();
+    anna.xphone(UNDISTURBED);
+    anna.after(minutes(1)).read(TeamsWords::DoNotDisturb);
+    anna.reachable = false;
+    anna.facts.teams_user = Some(other);
+    assert_eq!(anna.decide(), (Told::Nothing, Told::Cleared));
+    assert_eq!(anna.after(SECOND).read(TeamsWords::Free), NOTHING);
+    assert_eq!(anna.last.preferred.reason, Reason::StillClearing);
 }
 
 #[test]

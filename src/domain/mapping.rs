@@ -275,10 +275,18 @@ pub struct XphoneEntry {
     pub telephone_state: i32,
     /// The meeting, if any.
     pub meeting: Meeting,
-    /// The kind of the status now shown; `None`: a status this server never named.
-    pub status: Option<StatusKind>,
+    /// The kind of the status that XPhone showed last and that was not ours, see [`own_status`]; `None`: none was, or one that this
+    /// server never named.
+    pub own_status: Option<StatusKind>,
     /// Whether the gateway made the presence now shown.
     pub ours: bool,
+}
+
+/// The user's own status after XPhone was seen to show one. What we set there covers it and tells nothing of it: it is what it was,
+/// until XPhone shows something that is not ours.
+#[must_use]
+pub fn own_status<S>(shown: S, ours: bool, before: Option<S>) -> Option<S> {
+    if ours { before } else { Some(shown) }
 }
 
 impl XphoneEntry {
@@ -286,9 +294,9 @@ impl XphoneEntry {
     #[must_use]
     pub fn native(&self) -> Presence {
         let telephone = if self.says(Cause::Call) { Presence::OnThePhone } else { Presence::Free };
-        let status = match self.status {
-            Some(StatusKind::DoNotDisturb) if !self.ours => Presence::DoNotDisturb,
-            Some(StatusKind::Busy) if !self.ours => Presence::Busy,
+        let status = match self.own_status {
+            Some(StatusKind::DoNotDisturb) => Presence::DoNotDisturb,
+            Some(StatusKind::Busy) => Presence::Busy,
             _ => Presence::Free,
         };
         telephone.max(status)
@@ -299,7 +307,7 @@ impl XphoneEntry {
     pub fn says(&self, cause: Cause) -> bool {
         match cause {
             Cause::Call => self.telephone_state & TELEPHONE_BUSY != 0 || matches!(self.meeting, Meeting::Audio | Meeting::Video),
-            Cause::DoNotDisturb => self.status == Some(StatusKind::DoNotDisturb) && !self.ours,
+            Cause::DoNotDisturb => self.own_status == Some(StatusKind::DoNotDisturb),
         }
     }
 }
@@ -348,7 +356,8 @@ mod tests {
 
     #[test]
     fn xphone_entries() {
-        let free = XphoneEntry { telephone_state: 2, meeting: Meeting::None, status: Some(StatusKind::Available), ours: false };
+        let free =
+            XphoneEntry { telephone_state: 2, meeting: Meeting::None, own_status: Some(StatusKind::Available), ours: false };
         let check = |entry: XphoneEntry, expected| assert_eq!(entry.native(), expected, "{entry:?}");
         check(free, Presence::Free);
         check(XphoneEntry { telephone_state: 4, ..free }, Presence::OnThePhone);
@@ -359,12 +368,19 @@ mod tests {
         check(XphoneEntry { meeting: Meeting::Audio, ..free }, Presence::OnThePhone);
         check(XphoneEntry { meeting: Meeting::Video, ..free }, Presence::OnThePhone);
         check(XphoneEntry { meeting: Meeting::ScreenShare, ..free }, Presence::Free);
-        check(XphoneEntry { status: Some(StatusKind::Busy), ..free }, Presence::Busy);
-        check(XphoneEntry { status: Some(StatusKind::DoNotDisturb), ..free }, Presence::DoNotDisturb);
-        check(XphoneEntry { status: Some(StatusKind::DoNotDisturb), ours: true, ..free }, Presence::Free);
-        check(XphoneEntry { status: Some(StatusKind::Busy), ours: true, ..free }, Presence::Free);
-        check(XphoneEntry { status: Some(StatusKind::DoNotDisturb), telephone_state: 4, ..free }, Presence::DoNotDisturb);
-        check(XphoneEntry { status: None, ..free }, Presence::Free);
+        check(XphoneEntry { own_status: Some(StatusKind::Busy), ..free }, Presence::Busy);
+        check(XphoneEntry { own_status: Some(StatusKind::DoNotDisturb), ..free }, Presence::DoNotDisturb);
+        check(XphoneEntry { own_status: Some(StatusKind::DoNotDisturb), ours: true, ..free }, Presence::DoNotDisturb);
+        check(XphoneEntry { ours: true, ..free }, Presence::Free);
+        check(XphoneEntry { own_status: Some(StatusKind::DoNotDisturb), telephone_state: 4, ..free }, Presence::DoNotDisturb);
+        check(XphoneEntry { own_status: None, ..free }, Presence::Free);
+    }
+
+    #[test]
+    fn what_we_set_tells_nothing_of_the_status_below_it() {
+        assert_eq!(own_status("busy", false, Some("available")), Some("busy"));
+        assert_eq!(own_status("busy", true, Some("do not disturb")), Some("do not disturb"));
+        assert_eq!(own_status("busy", true, None), None);
     }
 
     #[test]

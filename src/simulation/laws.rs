@@ -19,9 +19,9 @@ use crate::domain::slot::{Record, Sighting, Slot};
 /// seconds, and the push that it allowed takes as long as a call may.
 const UNSEEN: Ms = 2 * MINUTE + 30 * SECOND;
 
-/// What a notification tells is believed at once, a read that lags takes it back, and the next one tells it again; meanwhile XPhone's
-/// events tell of what was shown before.
-const PUSHES_PER_CAUSE_MAX: u32 = 5;
+/// What a late notification tells is believed at once and taken back by the read that confirms it; so is what XPhone covered. More
+/// than this would be an exchange.
+const PUSHES_PER_CAUSE_MAX: u32 = 6;
 
 /// The grace, a read, a push.
 const LIGHT_AFTER: Ms = 20 * SECOND;
@@ -117,7 +117,7 @@ pub fn sets(world: &mut World, slot: usize, letter: &Letter, now: Timestamp) {
     let (Content::Set(_), false, Some(entry)) = (&letter.content, undecided, world.store.xphone) else { return };
     let says = match slot {
         SESSION => entry.telephone_state & 4 != 0 || entry.meeting == Meeting::Audio,
-        _ => entry.status == Some(StatusKind::DoNotDisturb) && !entry.ours,
+        _ => entry.own_status == Some(StatusKind::DoNotDisturb),
     };
     if !says {
         world.break_law("nothing is set without a cause", |_| format!("slot {slot} beside {entry:?}"));
@@ -130,9 +130,9 @@ pub fn sends(world: &mut World, slot: usize, letter: &Letter, now: Timestamp) {
     let (Content::Show { appointment, .. }, false, Some(entry)) = (&letter.content, undecided, world.store.xphone) else {
         return;
     };
-    let status = match entry.status {
-        Some(StatusKind::DoNotDisturb) if !entry.ours => 3,
-        Some(StatusKind::Busy) if !entry.ours => 1,
+    let status = match entry.own_status {
+        Some(StatusKind::DoNotDisturb) => 3,
+        Some(StatusKind::Busy) => 1,
         _ => 0,
     };
     let phone = if entry.telephone_state & 4 != 0 || entry.meeting == Meeting::Audio { 2 } else { 0 };

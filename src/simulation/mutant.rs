@@ -41,12 +41,14 @@ pub enum Mutant {
     NoSweep,
     /// What is gone from XPhone is never noticed.
     NoComparison,
+    /// What a person picked in XPhone is forgotten while an appointment of ours covers it.
+    CoveredForgotten,
     /// XPhone is heard again after a long silence, and nobody is woken.
     SilenceUnnoticed,
 }
 
 /// All of them.
-pub const MUTANTS: [Mutant; 16] = [
+pub const MUTANTS: [Mutant; 17] = [
     Mutant::NoGrace,
     Mutant::OverrideDropped,
     Mutant::CauseEndedForgotten,
@@ -62,6 +64,7 @@ pub const MUTANTS: [Mutant; 16] = [
     Mutant::ComparesVisible,
     Mutant::NoSweep,
     Mutant::NoComparison,
+    Mutant::CoveredForgotten,
     Mutant::SilenceUnnoticed,
 ];
 

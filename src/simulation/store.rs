@@ -6,7 +6,7 @@ use super::mailbox::Letter;
 use super::mutant::Mutant;
 use crate::domain::expiry;
 use crate::domain::ids::TeamsUserId;
-use crate::domain::mapping::{TeamsWords, XphoneEntry};
+use crate::domain::mapping::{TeamsWords, XphoneEntry, own_status};
 use crate::domain::policy::{EffectivePolicy, Level, Mode};
 use crate::domain::reconcile::{Profile, Remembered, Snapshot, Source, TeamsObservation};
 use crate::domain::slot::{Live, Pending, Record, Shown, Sighting, Slot, TeamsSlot};
@@ -139,7 +139,11 @@ impl Store {
         }
     }
 
-    pub fn record_xphone(&mut self, entry: XphoneEntry, client: bool, now: Timestamp, mutant: Mutant) {
+    pub fn record_xphone(&mut self, shown: XphoneEntry, client: bool, now: Timestamp, mutant: Mutant) {
+        let before = self.xphone.and_then(|before| before.own_status);
+        let before = before.filter(|_| mutant != Mutant::CoveredForgotten);
+        let own_status = shown.own_status.and_then(|status| own_status(status, shown.ours, before));
+        let entry = XphoneEntry { own_status, ..shown };
         if self.xphone != Some(entry) {
             self.wake();
         }

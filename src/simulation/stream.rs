@@ -110,5 +110,5 @@ fn read_entry(entry: Entry) -> XphoneEntry {
         super::xphone::Meeting::Audio => mapping::Meeting::Audio,
         super::xphone::Meeting::ScreenShare => mapping::Meeting::ScreenShare,
     };
-    XphoneEntry { telephone_state: entry.telephone, meeting, status: Some(status), ours: entry.ours }
+    XphoneEntry { telephone_state: entry.telephone, meeting, own_status: Some(status), ours: entry.ours }
 }

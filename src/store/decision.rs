@@ -227,8 +227,8 @@ fn xphone(row: &StateRow, kinds: &HashMap<Uuid, StatusKind>) -> Result<Option<Xp
     else {
         return Ok(None);
     };
-    let status = row.xphone_status_guid.and_then(|guid| kinds.get(&guid).copied());
-    Ok(Some(XphoneEntry { telephone_state, meeting: known(meeting, Meeting::from_label)?, status, ours }))
+    let own_status = row.xphone_status_guid.and_then(|guid| kinds.get(&guid).copied());
+    Ok(Some(XphoneEntry { telephone_state, meeting: known(meeting, Meeting::from_label)?, own_status, ours }))
 }
 
 async fn load_kinds(tx: &mut Tx<'_>) -> Result<HashMap<Uuid, StatusKind>, StoreError> {

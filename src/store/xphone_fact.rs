@@ -105,19 +105,21 @@ impl Store {
                     revisit_at = case when n.matters then 'epoch' else s.revisit_at end,
                     woken_by = case when n.matters then s.woken_by | $9 else s.woken_by end
                 from (
-                    select n.*, n.connected and not held.xphone_client_connected as started,
+                    select n.user_guid, n.telephone_state, n.meeting, own.status, n.ours, n.connected, n.sequence,
+                        n.connected and not held.xphone_client_connected as started,
                         (held.xphone_telephone_state, held.xphone_meeting, before.kind)
                             is distinct from (n.telephone_state, n.meeting, after.kind) as matters
                     from unnest($1::uuid[], $2::int4[], $3::text[], $4::uuid[], $5::bool[], $6::bool[], $7::int8[])
                             as n (user_guid, telephone_state, meeting, status, ours, connected, sequence)
                         join user_state held on held.user_guid = n.user_guid
-                        left join presence_status before on before.guid = held.xphone_status_guid and not held.xphone_ours
+                        -- What we set covers the user's own status and tells nothing of it.
+                        cross join lateral (select case when n.ours then held.xphone_status_guid else n.status end as status) own
+                        left join presence_status before on before.guid = held.xphone_status_guid
                             and before.kind in ('busy', 'do_not_disturb')
-                        left join presence_status after on after.guid = n.status and not n.ours
-                            and after.kind in ('busy', 'do_not_disturb')
+                        left join presence_status after on after.guid = own.status and after.kind in ('busy', 'do_not_disturb')
                     where (held.xphone_telephone_state, held.xphone_meeting, held.xphone_status_guid, held.xphone_ours,
                             held.xphone_client_connected)
-                        is distinct from (n.telephone_state, n.meeting, n.status, n.ours, n.connected)
+                        is distinct from (n.telephone_state, n.meeting, own.status, n.ours, n.connected)
                     order by n.user_guid for no key update of held
                 ) n
                 where s.user_guid = n.user_guid
@@ -172,7 +174,7 @@ async fn wake_those_held(tx: &mut Tx<'_>) -> Result<(), StoreError> {
         "update user_state s set revisit_at = least(s.revisit_at, '1980-01-01Z'), woken_by = s.woken_by | $1 from (
              select user_guid from user_state
              where in_teams or xphone_telephone_state & 4 <> 0 or xphone_meeting in ('audio', 'video')
-                 or (not xphone_ours and xphone_status_guid in (select guid from presence_status where kind = 'do_not_disturb'))
+                 or xphone_status_guid in (select guid from presence_status where kind = 'do_not_disturb')
              order by user_guid for no key update
          ) held where s.user_guid = held.user_guid",
         Waker::Xphone.bit(),

@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::people::{NOW, SOMEBODY, XPHONE_CALL, XPHONE_DO_NOT_DISTURB, XPHONE_FREE, read, somebody};
 use crate::domain::expiry::DO_NOT_DISTURB_LIFE;
-use crate::domain::mapping::{StatusKind, TeamsNative, TeamsWords, XphoneEntry};
+use crate::domain::mapping::{TeamsNative, TeamsWords, XphoneEntry};
 use crate::domain::policy::Mode;
 use crate::domain::reconcile::{Push, Snapshot, TeamsObservation, TeamsPush, decide};
 use crate::domain::slot::{Live, Reached, Record, Slot, TeamsSlot};
@@ -74,7 +74,7 @@ fn look_at_appointment(snapshot: &mut Snapshot) -> Look {
     let decision = decide(snapshot);
     snapshot.remembered = decision.remembered;
     snapshot.appointment = decision.appointment.slot;
-    snapshot.xphone = Some(XphoneEntry { status: Some(StatusKind::Busy), ours: true, ..XPHONE_FREE });
+    snapshot.xphone = Some(XphoneEntry { ours: true, ..XPHONE_FREE });
     let set_until = if let Some(Push::Show { end, .. }) = decision.appointment.push { Some(end) } else { None };
     let shown = matches!(snapshot.appointment, Slot::Shown(_));
     Look { set_until, next: decision.revisit_at.filter(|_| shown) }

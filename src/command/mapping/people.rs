@@ -20,15 +20,15 @@ pub(super) const QUIET_PROFILE: &str = "Quiet";
 
 /// XPhone says nothing worth showing.
 pub(super) const XPHONE_FREE: XphoneEntry =
-    XphoneEntry { telephone_state: 0, meeting: Meeting::None, status: Some(StatusKind::Available), ours: false };
+    XphoneEntry { telephone_state: 0, meeting: Meeting::None, own_status: Some(StatusKind::Available), ours: false };
 pub(super) const XPHONE_CALL: XphoneEntry = XphoneEntry { telephone_state: TELEPHONE_BUSY, ..XPHONE_FREE };
-pub(super) const XPHONE_DO_NOT_DISTURB: XphoneEntry = XphoneEntry { status: Some(StatusKind::DoNotDisturb), ..XPHONE_FREE };
+pub(super) const XPHONE_DO_NOT_DISTURB: XphoneEntry = XphoneEntry { own_status: Some(StatusKind::DoNotDisturb), ..XPHONE_FREE };
 pub(super) const XPHONE_BOTH: XphoneEntry = XphoneEntry { telephone_state: TELEPHONE_BUSY, ..XPHONE_DO_NOT_DISTURB };
 
 /// All that XPhone can say by itself, as far as it matters.
 pub(super) const XPHONE_SAYS: [(&str, XphoneEntry); 5] = [
     ("free", XPHONE_FREE),
-    ("busy", XphoneEntry { status: Some(StatusKind::Busy), ..XPHONE_FREE }),
+    ("busy", XphoneEntry { own_status: Some(StatusKind::Busy), ..XPHONE_FREE }),
     ("call", XPHONE_CALL),
     ("do not disturb", XPHONE_DO_NOT_DISTURB),
     ("call and do not disturb", XPHONE_BOTH),

@@ -3,7 +3,7 @@
 use super::people::{NOW, SOMEBODY, XPHONE_FREE, read, somebody};
 use super::table::{Table, grouped, listed, spoken};
 use crate::domain::mapping::{
-    Cause, Meeting, StatusKind, TELEPHONE_BUSY, TeamsNative, TeamsWords, XphoneEntry, read_teams, teams_words,
+    Cause, Meeting, StatusKind, TELEPHONE_BUSY, TeamsNative, TeamsWords, XphoneEntry, own_status, read_teams, teams_words,
 };
 use crate::domain::policy::Mode;
 use crate::domain::presence::Presence;
@@ -138,13 +138,15 @@ fn xphone() -> Table {
     };
     rows("telephone state", telephone_states());
     rows("meeting", Meeting::ALL.map(|meeting| (spoken(meeting.label()), XphoneEntry { meeting, ..XPHONE_FREE })).into());
-    let status = |ours| {
-        let known = StatusKind::ALL.map(|kind| (spoken(kind.label()), XphoneEntry { status: Some(kind), ours, ..XPHONE_FREE }));
-        let unknown = ("unknown to the gateway".to_owned(), XphoneEntry { status: None, ours, ..XPHONE_FREE });
-        known.into_iter().chain([unknown]).collect()
+    let status = |ours, before| {
+        let entry = |shown| XphoneEntry { own_status: own_status(shown, ours, Some(before)).flatten(), ours, ..XPHONE_FREE };
+        let known = StatusKind::ALL.map(|kind| (spoken(kind.label()), entry(Some(kind))));
+        known.into_iter().chain([("unknown to the gateway".to_owned(), entry(None))]).collect()
     };
-    rows("status of the user", status(false));
-    rows("status that the gateway set", status(true));
+    rows("status of the user", status(false, None));
+    for before in [StatusKind::Available, StatusKind::DoNotDisturb] {
+        rows(&format!("status that the gateway set over {}", spoken(before.label())), status(true, Some(before)));
+    }
     table
 }
 

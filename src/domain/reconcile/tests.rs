@@ -59,9 +59,9 @@ fn policy(mode: Mode) -> EffectivePolicy {
 }
 
 const FREE: XphoneEntry =
-    XphoneEntry { telephone_state: 2, meeting: Meeting::None, status: Some(StatusKind::Available), ours: false };
+    XphoneEntry { telephone_state: 2, meeting: Meeting::None, own_status: Some(StatusKind::Available), ours: false };
 const CALLING: XphoneEntry = XphoneEntry { telephone_state: 4, ..FREE };
-const UNDISTURBED: XphoneEntry = XphoneEntry { status: Some(StatusKind::DoNotDisturb), ..FREE };
+const UNDISTURBED: XphoneEntry = XphoneEntry { own_status: Some(StatusKind::DoNotDisturb), ..FREE };
 
 /// Words that mean this, and are never ours.
 fn words(native: TeamsNative) -> TeamsWords {
@@ -173,22 +173,21 @@ fn every_presence_of_teams_under_every_policy_beside_every_presence_of_xphone() 
 fn xphone_entries() -> [Vec<XphoneEntry>; 4] {
     let meeting = |meeting| XphoneEntry { meeting, ..FREE };
     let ringing = XphoneEntry { telephone_state: 16 | 64, ..FREE };
-    let status = |status, ours| XphoneEntry { status: Some(status), ours, ..FREE };
-    let ours_and_calling = XphoneEntry { telephone_state: 4 | 8, ..status(StatusKind::DoNotDisturb, true) };
+    let status = |status| XphoneEntry { own_status: Some(status), ..FREE };
+    let covered = |entry| XphoneEntry { ours: true, ..entry };
     [
         vec![
             FREE,
             ringing,
             meeting(Meeting::ScreenShare),
-            status(StatusKind::Busy, true),
-            status(StatusKind::DoNotDisturb, true),
-            status(StatusKind::BeRightBack, false),
-            status(StatusKind::Offline, false),
-            XphoneEntry { status: None, ..FREE },
+            covered(FREE),
+            status(StatusKind::BeRightBack),
+            status(StatusKind::Offline),
+            XphoneEntry { own_status: None, ..FREE },
         ],
-        vec![status(StatusKind::Busy, false)],
-        vec![CALLING, meeting(Meeting::Audio), meeting(Meeting::Video), ours_and_calling],
-        vec![UNDISTURBED, XphoneEntry { telephone_state: 4, ..UNDISTURBED }],
+        vec![status(StatusKind::Busy), covered(status(StatusKind::Busy))],
+        vec![CALLING, meeting(Meeting::Audio), meeting(Meeting::Video), covered(XphoneEntry { telephone_state: 4 | 8, ..FREE })],
+        vec![UNDISTURBED, covered(UNDISTURBED), XphoneEntry { telephone_state: 4, ..UNDISTURBED }],
     ]
 }
 

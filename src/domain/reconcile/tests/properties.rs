@@ -20,7 +20,7 @@ fn any_entry() -> impl Strategy<Value = XphoneEntry> {
     let kinds = [StatusKind::Available, StatusKind::Busy, StatusKind::DoNotDisturb, StatusKind::Offline];
     let meetings = [Meeting::None, Meeting::Audio, Meeting::Video, Meeting::ScreenShare];
     (select(vec![0, 2, 4, 12, 16, 1024]), select(meetings.to_vec()), option::of(select(kinds.to_vec())), any::<bool>())
-        .prop_map(|(telephone_state, meeting, status, ours)| XphoneEntry { telephone_state, meeting, status, ours })
+        .prop_map(|(telephone_state, meeting, own_status, ours)| XphoneEntry { telephone_state, meeting, own_status, ours })
 }
 
 fn any_profiles() -> impl Strategy<Value = Vec<Profile>> {

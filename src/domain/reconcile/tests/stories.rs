@@ -142,9 +142,18 @@ fn on_the_phone_in_xphone_and_do_not_disturb_in_teams() {
 fn the_appointment_itself_is_no_presence_of_xphone() {
     let mut anna = Story::new();
     anna.teams(DoNotDisturb);
-    let echo = XphoneEntry { status: Some(StatusKind::DoNotDisturb), ours: true, ..FREE };
-    assert_eq!(anna.xphone(echo), (Told::Nothing, SHOWN_QUIET));
+    assert_eq!(anna.xphone(XphoneEntry { ours: true, ..FREE }), (Told::Nothing, SHOWN_QUIET));
     assert_eq!(anna.xphone(FREE), (Told::Nothing, SHOWN_QUIET));
+}
+
+#[test]
+fn an_appointment_that_covers_a_stronger_status_goes_and_does_not_come_back_when_it_is_seen() {
+    let mut anna = Story::new();
+    assert_eq!(anna.teams(Call), (Told::Phone, SHOWN_CALL));
+    // Picked while the appointment was on its way, which then came on top.
+    assert_eq!(anna.xphone(UNDISTURBED), (Told::Clear, Reason::OwnIsStronger));
+    assert_eq!(anna.xphone(XphoneEntry { ours: true, ..UNDISTURBED }), (Told::Nothing, Reason::OwnIsStronger));
+    assert_eq!(anna.xphone(UNDISTURBED), (Told::Nothing, Reason::OwnIsStronger));
 }
 
 #[test]
@@ -152,7 +161,7 @@ fn a_status_picked_by_hand_is_not_fought_and_what_it_hides_goes_with_its_cause()
     for picked in [StatusKind::BeRightBack, StatusKind::Available, StatusKind::Busy] {
         let mut anna = Story::new();
         anna.teams(Call);
-        assert_eq!(anna.xphone(XphoneEntry { status: Some(picked), ..FREE }), (Told::Nothing, SHOWN_CALL));
+        assert_eq!(anna.xphone(XphoneEntry { own_status: Some(picked), ..FREE }), (Told::Nothing, SHOWN_CALL));
         assert_eq!(anna.teams(Free), (Told::Clear, Reason::NothingToShow));
     }
 }

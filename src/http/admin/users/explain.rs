@@ -32,7 +32,7 @@ use crate::http::problem::Problem;
         "age_seconds": 1.0, "confirm_at": null, "read_at": "2026-11-02T09:00:00Z",
         "mapping": {"word": "InACall", "known": true, "native": "call"}, "echo": null},
     "native": {"teams": "call", "teams_since": "2026-11-02T09:00:00Z", "xphone": "free"},
-    "xphone": {"telephone_state": 2, "meeting": "none", "presence_status": "available", "ours": false, "client_connected": true,
+    "xphone": {"telephone_state": 2, "meeting": "none", "own_presence_status": "available", "ours": false, "client_connected": true,
         "changed_at": "2026-11-02T08:30:00Z", "heard_at": "2026-11-02T08:59:50Z", "age_seconds": 11.0,
         "mapping": {"causes": [], "native": "free"}},
     "policy": {"mode": {"value": "telephony_and_presence", "from": "location"}, "shadow": {"value": false, "from": "location"},
@@ -127,10 +127,10 @@ pub struct InXphone {
     telephone_state: i32,
     /// `none`, `audio`, `video` or `screen_share`.
     meeting: &'static str,
-    /// The kind of status now shown; null: one that the server never named.
+    /// The kind of the status that XPhone showed last and that was not ours; null: none was, or one that the server never named.
     #[schema(required)]
-    presence_status: Option<&'static str>,
-    /// Whether the gateway made the presence now shown.
+    own_presence_status: Option<&'static str>,
+    /// Whether the gateway made the presence now shown, which covers that status.
     ours: bool,
     #[schema(required)]
     client_connected: Option<bool>,
@@ -259,7 +259,7 @@ impl InXphone {
         Self {
             telephone_state: says.entry.telephone_state,
             meeting: says.entry.meeting.label(),
-            presence_status: says.entry.status.map(StatusKind::label),
+            own_presence_status: says.entry.own_status.map(StatusKind::label),
             ours: says.entry.ours,
             client_connected: says.client_connected,
             changed_at: says.changed_at,

@@ -114,7 +114,8 @@ mod tests {
     }
 
     fn person(number: u128, teams: Option<u128>) -> Person {
-        let xphone = XphonePerson { guid: guid(number), email: None, seat: Seat::default(), profiles: Vec::new() };
+        let seat = Seat::default();
+        let xphone = XphonePerson { guid: guid(number), name: String::new(), email: None, seat, profiles: Vec::new() };
         let matched = teams.map_or(Match::NotInTeams, |teams| Match::Matched(TeamsUserId(Uuid::from_u128(teams))));
         Person { xphone, matched }
     }

@@ -101,7 +101,7 @@ fn an_echo_names_its_slot_and_how_long_the_like_is_one() {
 #[test]
 fn what_is_recorded_what_waits_and_what_is_to_be_done_stand_side_by_side() {
     let reached = Some(Reached { at: morning(), until: morning() + minutes(15) });
-    let record = Record::Shown { teams_user: ANNA, since: morning(), reached };
+    let record = Record::Shown { teams_user: ANNA, since: morning(), reached, cause_ended: false };
     let live = Some(Live { from: morning(), until: None });
     let letter = Letter {
         slot: SlotName::TeamsSession,

@@ -47,22 +47,24 @@ impl Store {
     /// Postgres cannot be asked.
     pub async fn progress(&self, guid: Uuid, now: Timestamp) -> Result<Progress, StoreError> {
         let row = sqlx::query!(
-            r#"with seat as materialized (
-                 select guid from person where location_guid = $1 or configuration_group_guid = $1
-             ), states as (
+            r#"with states as (
                  select count(*) filter (where s.revisit_at <= $2) as to_decide,
                      count(*) filter (where s.confirm_at <= $2) as to_read
-                 from user_state s join seat on seat.guid = s.user_guid where s.revisit_at <= $2 or s.confirm_at <= $2
+                 from user_state s join person p on p.guid = s.user_guid
+                 where (s.revisit_at <= $2 or s.confirm_at <= $2) and (p.location_guid = $1 or p.configuration_group_guid = $1)
              ), letters as (
                  select count(*) filter (where o.teams_id is null) as xphone, count(*) filter (where o.teams_id is not null) as teams,
                      count(*) filter (where o.problem is not null) as failed, min(o.decided_at) as oldest
-                 from outbox o join seat on seat.guid = o.user_guid
+                 from outbox o join person p on p.guid = o.user_guid
+                 where p.location_guid = $1 or p.configuration_group_guid = $1
              ), shown as (
                  select count(distinct l.user_guid) filter (where l.teams_id is null) as xphone,
                      count(distinct l.user_guid) filter (where l.teams_id is not null) as teams
-                 from slot l join seat on seat.guid = l.user_guid where l.state = 'shown'
+                 from slot l join person p on p.guid = l.user_guid
+                 where l.state = 'shown' and (p.location_guid = $1 or p.configuration_group_guid = $1)
              )
-             select (select count(*) from seat) as "users!", states.to_decide as "to_decide!", states.to_read as "to_read!",
+             select (select count(*) from person where location_guid = $1 or configuration_group_guid = $1) as "users!",
+                 states.to_decide as "to_decide!", states.to_read as "to_read!",
                  letters.xphone as "letters_xphone!", letters.teams as "letters_teams!", letters.failed as "letters_failed!",
                  letters.oldest, shown.xphone as "shown_xphone!", shown.teams as "shown_teams!",
                  (select max(changed_at) from policy_change where setting = 'teams_sync'

@@ -190,3 +190,54 @@ async fn every_setting_keeps_to_its_precondition_its_location_and_the_audit_log(
         }
     }
 }
+
+#[tokio::test]
+async fn what_is_nowhere_is_told_apart_from_what_is_not_set() {
+    let world = World::new().await;
+    let group = world.with_group().await;
+    for what in ["microphone-sync", "profile-template", "profile-template/state", "progress"] {
+        for (places, other) in [("locations", group), ("configuration-groups", world.location)] {
+            let ask = |place: &str| world.as_admin(Method::GET, &format!("{places}/{place}/{what}"));
+            check_problem(ask("headquarters"), 400, "bad-guid").await;
+            check_problem(ask(&Uuid::new_v4().to_string()), 404, "not-found").await;
+            check_problem(ask(&other.to_string()), 404, "not-found").await;
+        }
+    }
+    let write = |method: Method, what: &str| world.as_admin(method, &format!("locations/{group}/{what}"));
+    check_problem(write(Method::PUT, "microphone-sync").json(&microphone_sync(&[])), 404, "not-found").await;
+    check_problem(write(Method::DELETE, "profile-template"), 404, "not-found").await;
+    check_problem(world.as_admin(Method::POST, "microphone-sync/default-processes"), 405, "wrong-method").await;
+}
+
+#[tokio::test]
+async fn the_progress_of_a_group_is_its_own_and_its_locations_change_counts() {
+    let world = World::new().await;
+    let group = world.with_group().await;
+    let ben = world.person("ben").await;
+    let in_group = json!({
+        "email": "ben@example.com", "accountName": "ben", "displayName": "ben", "location": world.location,
+        "configurationGroup": group, "profiles": [{"name": "Appointment", "kind": "busy", "active": true}],
+    });
+    world.xphone_control(Method::PUT, &format!("users/{}", ben.xphone), in_group).await;
+    world.go_live().await;
+    world.next_directory().await;
+    world.teams(ben, "Busy/InACall").await;
+    world.settle().await;
+    world.confirm().await;
+    let progress = async |place: &str| world.look_up(&format!("{place}/progress")).await;
+    let (here, there) = (format!("locations/{}", world.location), format!("configuration-groups/{group}"));
+    let (of_location, of_group) = (progress(&here).await, progress(&there).await);
+    assert_eq!([&of_location["users"], &of_group["users"]], [2, 1], "{of_location} {of_group}");
+    assert_eq!([&of_location["shown"]["xphone"], &of_group["shown"]["xphone"]], [1, 1]);
+    assert_eq!((&of_group["done"], &of_group["changed_at"]), (&json!(true), &of_location["changed_at"]));
+    world.advance(jiff::SignedDuration::from_secs(1));
+    world.put_setting(&format!("{there}/teams-sync"), &teams_sync("none")).await;
+    let (of_location, of_group) = (progress(&here).await, progress(&there).await);
+    assert_eq!([&of_location["to_decide"], &of_group["to_decide"]], [1, 1]);
+    assert_ne!(of_group["changed_at"], of_location["changed_at"]);
+    world.reconcile().await;
+    assert_eq!(progress(&there).await["to_send"]["xphone"], 1);
+    world.dispatch().await;
+    let done = progress(&there).await;
+    assert_eq!((&done["done"], &done["shown"]["xphone"]), (&json!(true), &json!(0)));
+}

@@ -62,7 +62,8 @@ impl<'a> Decisions<'a> {
         let native = |remembered: Remembered| remembered.native;
         let [appointment, session, preferred] = changes.slots;
         self.users.push(one.due.user.0);
-        self.came.push(one.due.changed_at.map(ToSqlx::to_sqlx));
+        // What is recorded while we decide came after our clock was read; nobody decides what has not come.
+        self.came.push(one.due.changed_at.map(|at| at.min(one.due.snapshot.now).to_sqlx()));
         self.woken_by.push(one.due.woken_by.0);
         self.availabilities.push(one.due.words.as_ref().map(|(availability, _)| availability.as_str()));
         self.activities.push(one.due.words.as_ref().map(|(_, activity)| activity.as_str()));

@@ -1,6 +1,7 @@
 //! The document of the admin API, the page that shows it, and the headers of every answer.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use presence_gateway::http::admin_document;
 use reqwest::{Method, StatusCode};
@@ -53,6 +54,31 @@ fn every_operation_and_every_field_is_described() {
         let name = reference.strip_prefix("#/components/schemas/").unwrap();
         assert!(schemas.contains_key(name), "{at} names {reference}, which is not there");
     }
+}
+
+/// Of two schemas with one name the document would keep one, and describe the other's values wrongly.
+#[test]
+fn no_two_schemas_have_the_same_name() {
+    let mut names = BTreeMap::new();
+    for file in sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/http")) {
+        let text = std::fs::read_to_string(&file).unwrap();
+        for described in text.split("#[derive(").skip(1).filter(|part| part.split(')').next().unwrap().contains("ToSchema")) {
+            let head =
+                described.split('{').find(|part| part.contains(" struct ") || part.contains(" enum ")).unwrap_or(described);
+            let own = head.split([' ', '\n', '<', '(']).skip_while(|word| !["struct", "enum"].contains(word)).nth(1).unwrap();
+            let attributes = described.split("pub struct ").next().unwrap();
+            let name = attributes.split("as = ").nth(1).map_or(own, |name| name.split([')', ',']).next().unwrap());
+            if let Some(other) = names.insert(name.to_owned(), file.clone()) {
+                panic!("{name} is the name of a schema in {} and in {}", other.display(), file.display());
+            }
+        }
+    }
+    assert!(names.len() > 30 && names.contains_key("ShadowCount"), "{names:?}");
+}
+
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { sources(&path) } else { vec![path] }).collect()
 }
 
 fn references(value: &Value) -> Vec<(String, String)> {

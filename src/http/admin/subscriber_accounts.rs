@@ -25,7 +25,7 @@ use crate::tasks::enrolment::desk::{self, NotBegun};
 /// Who is to be enrolled.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(example = json!({"user_principal_name": "presence-1@example.com"}))]
+#[schema(as = SubscriberAccountWanted, example = json!({"user_principal_name": "presence-1@example.com"}))]
 pub struct Wanted {
     /// The account's sign-in name.
     #[schema(max_length = 256)]

@@ -26,7 +26,7 @@ const NAME_CHARACTERS_MAX: usize = 256;
 /// A Teams account, named by exactly one of the two.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(example = json!({"user_principal_name": "anna@example.com"}))]
+#[schema(as = TeamsAccountWanted, example = json!({"user_principal_name": "anna@example.com"}))]
 pub struct Wanted {
     /// Entra ID's object id.
     id: Option<Uuid>,

@@ -40,6 +40,7 @@ pub struct Place {
 
 /// Something shown.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ShownInSlot)]
 pub struct Shown {
     /// `on_the_phone` or `do_not_disturb`.
     presence: &'static str,

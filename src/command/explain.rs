@@ -164,11 +164,12 @@ fn shown(shows: &Shows, now: Timestamp) -> String {
     };
     let what = shows.subject.as_ref().map_or_else(|| words(shows.presence).to_owned(), |subject| format!("{subject:?}"));
     let since = age(shows.since, now);
+    let ended = if shows.cause_ended { "; its cause has ended" } else { "" };
     match shows.until {
-        None => format!("{what}, since {since}, not confirmed by Graph yet"),
+        None => format!("{what}, since {since}, not confirmed by Graph yet{ended}"),
         Some(until) => {
             let unless = if shows.look.is_some() { "at the latest" } else { "unless renewed" };
-            format!("{what}{look}, since {since}, until {} {unless}", age(until, now))
+            format!("{what}{look}, since {since}, until {} {unless}{ended}", age(until, now))
         }
     }
 }

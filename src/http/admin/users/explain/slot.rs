@@ -60,6 +60,8 @@ pub struct Shown {
     /// When it ends by itself unless it is moved on; null: Graph has not confirmed it yet.
     #[schema(required)]
     until: Option<Timestamp>,
+    /// It only waits until a read tells whether it is still the gateway's to take away.
+    cause_ended: bool,
 }
 
 /// Why it is not set again before its cause has ended.
@@ -118,6 +120,7 @@ impl From<Shows> for Shown {
             cause: shows.cause.map(Cause::label),
             since: shows.since,
             until: shows.until,
+            cause_ended: shows.cause_ended,
         }
     }
 }

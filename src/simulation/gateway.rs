@@ -119,6 +119,7 @@ impl World {
 
     /// Renewals are counted apart: only the others need a cause.
     fn count(&mut self, snapshot: &Snapshot, decision: &Decision) {
+        laws::note_grounds(self, snapshot, decision);
         if let Some(push) = &decision.appointment.push {
             let renews = match (&snapshot.appointment, push) {
                 (Slot::Shown(shown), Push::Show { appointment, .. }) => {

@@ -104,10 +104,28 @@ pub fn has_a_cause(world: &mut World, slot: usize, snapshot: &Snapshot, decision
     }
     let grounds = Grounds::of(snapshot, decision, slot);
     let anew = reason(decision, slot) == Reason::Lapsed || grounds.sighting == Some(Sighting::Lost);
-    if world.grounds[slot].replace(grounds) == Some(grounds) && !anew {
+    if world.grounds[slot] == Held::Unchanged(grounds) && !anew {
         world.break_law("every push has its grounds", |_| {
             format!("slot {slot} is pushed again, and nothing is known anew: {grounds:?}")
         });
+    }
+    world.grounds[slot] = Held::Unchanged(grounds);
+}
+
+/// What was known when a slot was pushed last, as long as nothing else was known since.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Held {
+    #[default]
+    Changed,
+    Unchanged(Grounds),
+}
+
+/// After each decision.
+pub fn note_grounds(world: &mut World, snapshot: &Snapshot, decision: &Decision) {
+    for slot in [APPOINTMENT, SESSION, PREFERRED] {
+        if world.grounds[slot] != Held::Unchanged(Grounds::of(snapshot, decision, slot)) {
+            world.grounds[slot] = Held::Changed;
+        }
     }
 }
 

@@ -339,7 +339,8 @@ impl Oracle {
         }
         let noticed_after = if slot == 0 { NOTICED_AFTER } else { HEARD_AFTER };
         let unnoticed = now - track.since < UNDER_WAY || last_fault >= track.since;
-        if track.cause.is_some() && cause.is_some() && cause != track.cause && track.gone_since.is_none() && unnoticed {
+        let no_pause = track.gone_since.is_none_or(|gone_since| now - gone_since < noticed_after);
+        if track.cause.is_some() && cause.is_some() && cause != track.cause && no_pause && unnoticed {
             // It may be taken for undone under the cause that came next.
             (track.suppressed, track.cause) = (Suppressed::Perhaps, None);
         }

@@ -54,7 +54,7 @@ pub struct World {
     pub pushes: u32,
     pub causes: u32,
     /// What was known when each slot was pushed last.
-    pub grounds: [Option<laws::Grounds>; 3],
+    pub grounds: [laws::Held; 3],
     /// The same pushes, by slot, since the last cause.
     pub since_cause: [u32; 3],
     /// Reads that confirm.
@@ -97,7 +97,7 @@ impl World {
             changed_at: 0,
             pushes: 0,
             causes: 0,
-            grounds: [None; 3],
+            grounds: [laws::Held::default(); 3],
             since_cause: [0; 3],
             reads: 0,
             decisions: 0,

@@ -27,6 +27,9 @@ use crate::xphone::{Error, XPhone};
 const LEASE: &str = "templates";
 const LEASE_LIFE: SignedDuration = SignedDuration::from_secs(120);
 
+/// After so many failures in one run XPhone is left alone until the next.
+const FAILURES_MAX: usize = 3;
+
 const IN_USE: &str = "in_use";
 const NOT_FOUND: &str = "not_found";
 const NO_TEMPLATES: &str = "no_templates";
@@ -97,21 +100,24 @@ impl Templates {
         Ok(())
     }
 
-    /// A place whose template fails in a way of its own does not stop the others.
+    /// A place whose template fails in a way of its own does not stop the others; a dead server is not asked about all of them.
     async fn care_for(&self, cares: &[Care]) -> Result<(), TaskError> {
         let has_templates = self.xphone.capabilities().await?.profile_templates;
-        let mut failed = None;
+        let mut failures = Vec::new();
         for care in cares {
             let outcome =
                 if has_templates { self.care(care).await } else { Ok(Some(Outcome::refused(care.maker, NO_TEMPLATES))) };
             match outcome {
                 Ok(Some(outcome)) => self.answer(care, &outcome).await?,
                 Ok(None) => {}
-                Err(TaskError::Xphone(error @ Error::Contract { .. })) => failed = failed.or(Some(error)),
+                Err(TaskError::Xphone(error @ (Error::Contract { .. } | Error::Unreachable { .. }))) => failures.push(error),
                 Err(error) => return Err(error),
             }
+            if failures.len() >= FAILURES_MAX {
+                break;
+            }
         }
-        failed.map_or(Ok(()), |error| Err(error.into()))
+        failures.pop().map_or(Ok(()), |error| Err(error.into()))
     }
 
     /// `None`: it is not time yet, or not our concern any more.

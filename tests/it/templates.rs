@@ -270,6 +270,20 @@ async fn xphone_is_down_and_comes_back() {
 }
 
 #[tokio::test]
+async fn a_place_that_fails_holds_up_no_other() {
+    let world = World::new().await;
+    let group = world.with_group().await;
+    world.set_template(true, "busy").await;
+    world.put_setting(&format!("configuration-groups/{group}/profile-template"), &profile_template(true, "busy")).await;
+    world.xphone_faults(json!({"deny": [{"endpoint": "profileTemplates", "status": 500, "times": 1}]})).await;
+    assert!(world.app.tasks.templates.run().await.is_err());
+    let states = ["pending", "in_step"].map(|state| format!("profile_templates{{state=\"{state}\"}}"));
+    assert_eq!([world.count(&states[0]).await, world.count(&states[1]).await], [1, 1]);
+    world.tend().await;
+    assert_eq!([world.count(&states[0]).await, world.count(&states[1]).await], [0, 2]);
+}
+
+#[tokio::test]
 async fn a_crash_between_making_and_remembering_leaves_it_ours() {
     let mut world = World::new().await;
     world.with_group().await;

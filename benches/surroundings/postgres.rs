@@ -17,6 +17,8 @@ use super::Failure;
 use super::people::People;
 
 const CONNECTIONS_MAX: u32 = 4;
+/// More than any benchmark fills.
+const LOG_FILES: usize = 48;
 
 /// A Postgres of our own, or somebody's; every scenario has a database of its own in it.
 pub struct Postgres {
@@ -33,7 +35,9 @@ impl Postgres {
         }
         let search_path = std::env::var_os("PATH").unwrap_or_default();
         let own = embedded::start(Durability::Durable, OsStr::new(&search_path)).await?;
-        Ok(Self { url: own.url().parse()?, own: Some(own) })
+        let url: Url = own.url().parse()?;
+        lengthen_log(&url).await?;
+        Ok(Self { url, own: Some(own) })
     }
 
     /// Stops it, if it is ours.
@@ -60,6 +64,21 @@ impl Postgres {
         sqlx::query(AssertSqlSafe(format!("drop database {name} with (force)"))).execute(&mut connection).await?;
         Ok(connection.close().await?)
     }
+}
+
+/// Gives a fresh server the log files that one has which has been at work for a while: filling a new one with zeros, 16 MB at a time,
+/// holds up every commit.
+async fn lengthen_log(url: &Url) -> Result<(), Failure> {
+    let mut connection = PgConnection::connect(url.as_str()).await?;
+    for statement in ["alter system set min_wal_size = '1GB'", "select pg_reload_conf()"] {
+        sqlx::query(statement).execute(&mut connection).await?;
+    }
+    for _ in 0..LOG_FILES {
+        sqlx::query("select pg_logical_emit_message(false, 'benchmark', '')").execute(&mut connection).await?;
+        sqlx::query("select pg_switch_wal()").execute(&mut connection).await?;
+    }
+    sqlx::query("checkpoint").execute(&mut connection).await?;
+    Ok(connection.close().await?)
 }
 
 /// What a furnished database was furnished with.

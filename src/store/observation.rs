@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use jiff_sqlx::ToSqlx;
 use uuid::Uuid;
 
-use super::{Store, StoreError, Tx, rows, times};
+use super::{Store, StoreError, Tx, commit, rows, times};
 use crate::domain::ids::TeamsUserId;
 use crate::domain::timeline::Waker;
 
@@ -118,6 +118,7 @@ impl Store {
     /// Postgres could not.
     pub async fn record_reads(&self, facts: &[TeamsFact], by: Waker, now: Timestamp) -> Result<ReadOutcome, StoreError> {
         let Columns { users, availabilities, activities, sequence_numbers, observed } = columns(facts);
+        let mut tx = self.begin_derived().await?;
         let rows = sqlx::query!(
             r#"
             update user_state s set
@@ -166,8 +167,9 @@ impl Store {
             (now + READ_AGAIN_AFTER).to_sqlx(),
             by.bit(),
         )
-        .fetch_all(&self.pool)
+        .fetch_all(&mut *tx)
         .await?;
+        commit(tx).await?;
         if rows.len() < facts.len() {
             self.postpone_confirmations(&users, now).await?;
         }

@@ -35,9 +35,11 @@ const PROBES_MAX: usize = 4;
 /// A claim outlives every attempt: a token, an answer, and both again after a 401 take 10 s each at most.
 const CLAIM: SignedDuration = SignedDuration::from_secs(60);
 const ATTEMPT_MAX: SignedDuration = SignedDuration::from_secs(45);
-/// From so many requests under way on, those that end within a moment are settled together.
+/// From so many requests under way on, those that end within a moment are settled together; and those of the next moment with them, as
+/// long as so many end in each.
 const BUSY_MIN: usize = 8;
 const GATHERING: Duration = Duration::from_millis(10);
+const GATHERINGS_MAX: usize = 3;
 /// While pushes are under way, what is due is looked for at least this often though nothing woke us.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// A run claims nothing more after this, so that it ends within a soft stop however much there is to do.
@@ -162,9 +164,19 @@ impl<C: Courier> Dispatcher<C> {
             () = self.activator.woken() => (),
             () = tokio::time::sleep(LOOK_EVERY) => (),
         }
-        // Where there is much to do, statements about many cost less than many statements.
-        if busy {
-            tokio::time::sleep(GATHERING).await;
+        // Where there is much to do, statements about many cost less than many statements. A slow side's places are not kept waiting.
+        let moments = if busy { GATHERINGS_MAX } else { 0 };
+        for _ in 0..moments {
+            let before = ended.len();
+            let all = async {
+                while let Some(some) = requests.next().await {
+                    ended.extend(some);
+                }
+            };
+            let all_ended = tokio::time::timeout(GATHERING, all).await.is_ok();
+            if all_ended || ended.len() - before < BUSY_MIN {
+                break;
+            }
         }
         while let Some(Some(some)) = requests.next().now_or_never() {
             ended.extend(some);

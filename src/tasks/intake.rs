@@ -218,8 +218,8 @@ impl Intake {
             if !unknown.is_empty() {
                 self.store.confirm_users(&unknown, now + CONFIRM_AFTER).await?;
             }
+            // The confirming reads come later and find by themselves who is due: the more at once, the better.
             self.activators.reconciler.wake();
-            self.activators.confirmer.wake();
         }
         Ok(recorded)
     }

@@ -164,7 +164,7 @@ fn shown(shows: &Shows, now: Timestamp) -> String {
     };
     let what = shows.subject.as_ref().map_or_else(|| words(shows.presence).to_owned(), |subject| format!("{subject:?}"));
     let since = age(shows.since, now);
-    let ended = if shows.cause_ended { "; its cause has ended" } else { "" };
+    let ended = if shows.given_up { "; Teams is read before it is taken back" } else { "" };
     match shows.until {
         None => format!("{what}, since {since}, not confirmed by Graph yet{ended}"),
         Some(until) => {

@@ -23,6 +23,9 @@ pub const XPHONE_TRUSTED: SignedDuration = SignedDuration::from_mins(5);
 /// A read of Teams that was asked for and did not come is asked for again after this.
 pub const READ_RETRY: SignedDuration = SignedDuration::from_secs(10);
 
+/// So long it is asked for, and then as seldom: of whom Graph tells nothing the sweep asks anyhow.
+pub const READ_PURSUED: SignedDuration = SignedDuration::from_mins(5);
+
 /// However near an end is, the same user is not looked at again sooner: no loop without a pause.
 pub const REVISIT_MIN: SignedDuration = SignedDuration::from_secs(1);
 

@@ -189,7 +189,7 @@ pub struct Shows {
     /// When it ends by itself unless it is moved on; `None`: Graph has not confirmed it yet.
     pub until: Option<Timestamp>,
     /// It only waits until a read tells whether it is still ours to take away.
-    pub cause_ended: bool,
+    pub given_up: bool,
 }
 
 impl Explanation {
@@ -304,7 +304,7 @@ fn in_xphone(slot: &Slot) -> Recorded {
                 cause: held.cause,
                 since: held.since,
                 until: Some(held.until),
-                cause_ended: false,
+                given_up: false,
             };
             (Some(shows), None)
         }
@@ -315,9 +315,9 @@ fn in_teams(slot: TeamsSlot, presence: Presence, cause: Cause) -> Recorded {
     match slot.record {
         Record::Empty => (None, None),
         Record::Suppressed { why, since } => (None, Some((why, since))),
-        Record::Shown { since, reached, cause_ended, .. } => {
+        Record::Shown { since, reached, given_up, .. } => {
             let until = reached.map(|reached| reached.until);
-            (Some(Shows { presence, subject: None, look: None, cause: Some(cause), since, until, cause_ended }), None)
+            (Some(Shows { presence, subject: None, look: None, cause: Some(cause), since, until, given_up }), None)
         }
     }
 }

@@ -206,9 +206,9 @@ pub enum Record {
         since: Timestamp,
         /// `None`: Graph has not confirmed it yet.
         reached: Option<Reached>,
-        /// XPhone was heard without its cause: it only waits until a read tells whether it is still ours to take away. Whatever
-        /// XPhone says next is another cause.
-        cause_ended: bool,
+        /// Its cause has ended, or it was taken back before Graph confirmed it: it only waits until a read tells whether it is still
+        /// ours to take away. Wanted again, it is set anew.
+        given_up: bool,
     },
     /// Not to be set again before its cause has ended.
     Suppressed {

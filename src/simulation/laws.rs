@@ -3,16 +3,15 @@
 use jiff::Timestamp;
 
 use super::account_of;
-use super::graph::Preferred;
 use super::mailbox::{Content, Letter};
 use super::store::{APPOINTMENT, PREFERRED, SESSION};
 use super::story::{MINUTE, Ms, SECOND};
 use super::world::World;
 use crate::domain::expiry;
 use crate::domain::ids::TeamsUserId;
-use crate::domain::mapping::{Meeting, StatusKind, TeamsNative, XphoneEntry};
+use crate::domain::mapping::{Meeting, StatusKind, TeamsNative, TeamsWords, XphoneEntry};
 use crate::domain::policy::EffectivePolicy;
-use crate::domain::reconcile::{Decision, Reason, Snapshot, TeamsObservation, TeamsPush, decide};
+use crate::domain::reconcile::{Decision, Reason, Snapshot, TeamsPush, decide};
 use crate::domain::slot::{Record, Sighting, Slot};
 
 /// A status picked by hand may be wiped only if no read could tell of it: the evidence may be two minutes old, a read lags by ten
@@ -64,7 +63,7 @@ pub fn looked_at_again(world: &mut World, decision: &Decision, now: Timestamp) {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Grounds {
     native: Option<TeamsNative>,
-    confirmed: Option<TeamsObservation>,
+    confirmed: Option<TeamsWords>,
     xphone: Option<XphoneEntry>,
     heard: bool,
     policy: EffectivePolicy,
@@ -80,7 +79,7 @@ impl Grounds {
         Self {
             native: decision.remembered.map(|remembered| remembered.native),
             // Only what people pick in Teams is told by a read alone.
-            confirmed: snapshot.confirmed.filter(|_| slot == PREFERRED),
+            confirmed: snapshot.confirmed.filter(|_| slot == PREFERRED).and_then(|read| read.words),
             xphone: snapshot.xphone,
             heard: snapshot.xphone_heard_at.is_some_and(trusted),
             policy: snapshot.policy,
@@ -166,7 +165,8 @@ pub fn clears(world: &mut World, account: usize) {
     let age = world.now - held.at;
     // Nobody reads whoever is no longer matched: what is theirs is taken away unseen. And Offline is taken for ours.
     let unread = world.store.teams_user.map(account_of) != Some(account) || world.accounts[account].client.is_none();
-    if held.value != Preferred::DoNotDisturb && age > UNSEEN && !unread {
+    // What looks like ours and was picked while ours was there nobody can tell.
+    if !held.like_ours && age > UNSEEN && !unread {
         world.break_law("nobody's own choice is wiped", |_| {
             format!("{:?}, picked {} s before, is cleared", held.value, age / SECOND)
         });

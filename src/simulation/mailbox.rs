@@ -154,7 +154,7 @@ impl Store {
 
     /// The push failed.
     pub fn put_back(&mut self, slot: usize, letter: &Letter, pause: SignedDuration, surely_not: bool, now: Timestamp) {
-        let ended = slot >= SESSION && matches!(self.teams[slot - SESSION].record, Record::Shown { cause_ended: true, .. });
+        let ended = slot >= SESSION && matches!(self.teams[slot - SESSION].record, Record::Shown { given_up: true, .. });
         if ended {
             self.wake();
         }

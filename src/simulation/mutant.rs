@@ -16,7 +16,7 @@ pub enum Mutant {
     /// What a person undid is forgotten.
     OverrideDropped,
     /// What a person undid once is undone for the next cause, too, if that comes while a read is awaited.
-    CauseEndedForgotten,
+    GivenUpForgotten,
     /// What ran out is forgotten.
     LapseDropped,
     /// A slot in Teams counts as set from the answer on, not from the sending.
@@ -51,7 +51,7 @@ pub enum Mutant {
 pub const MUTANTS: [Mutant; 17] = [
     Mutant::NoGrace,
     Mutant::OverrideDropped,
-    Mutant::CauseEndedForgotten,
+    Mutant::GivenUpForgotten,
     Mutant::LapseDropped,
     Mutant::LiveFromAnswer,
     Mutant::ClearWithoutEvidence,
@@ -81,9 +81,9 @@ impl Mutant {
     pub(super) fn feed(self, mut snapshot: Snapshot) -> Snapshot {
         match self {
             Self::OverrideDropped => drop_suppression(&mut snapshot, Suppression::Overridden),
-            Self::CauseEndedForgotten => {
-                if let Record::Shown { cause_ended, .. } = &mut snapshot.preferred.record {
-                    *cause_ended = false;
+            Self::GivenUpForgotten => {
+                if let Record::Shown { given_up, .. } = &mut snapshot.preferred.record {
+                    *given_up = false;
                 }
             }
             Self::LapseDropped => drop_suppression(&mut snapshot, Suppression::Lapsed),

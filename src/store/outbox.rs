@@ -273,7 +273,7 @@ impl Store {
         let mut tx = self.begin().await?;
         let woken = sqlx::query!(
             "update user_state set revisit_at = 'epoch', woken_by = woken_by | $4
-             where user_guid = $1 and ($2 or exists (select from slot where user_guid = $1 and name = $3 and cause_ended))",
+             where user_guid = $1 and ($2 or exists (select from slot where user_guid = $1 and name = $3 and given_up))",
             letter.user.0,
             refused,
             letter.slot.label(),

@@ -58,14 +58,14 @@ struct SlotRow {
     teams_id: Option<Uuid>,
     live_from: Option<jiff_sqlx::Timestamp>,
     live_until: Option<jiff_sqlx::Timestamp>,
-    cause_ended: bool,
+    given_up: bool,
 }
 
 pub(super) async fn load(tx: &mut Tx<'_>, users: &[Uuid]) -> Result<HashMap<Uuid, Slots>, StoreError> {
     let rows = sqlx::query_as!(
         SlotRow,
         "select user_guid, name, state, cause, since, until, reached_at, presence, subject, profile_guid, presence_status_guid, sighting,
-             teams_id, live_from, live_until, cause_ended
+             teams_id, live_from, live_until, given_up
          from slot where user_guid = any($1)",
         users,
     )
@@ -85,11 +85,12 @@ pub(super) async fn load(tx: &mut Tx<'_>, users: &[Uuid]) -> Result<HashMap<Uuid
 }
 
 /// A slot is live from the moment its letter was sent, whatever became of it, until a letter that takes it away has arrived. One that
-/// waits to be taken away ends by itself at the latest.
+/// waits to be taken away ends by itself at the latest. The letters stay locked: what is decided about one that nobody sends must still
+/// be true of it when the decision is stored.
 async fn load_letters(tx: &mut Tx<'_>, users: &[Uuid], slots: &mut HashMap<Uuid, Slots>) -> Result<(), StoreError> {
     let letters = sqlx::query!(
         r#"select user_guid, slot, teams_id as "teams_id!", shows, sent_at, decided_at, claimed_until
-           from outbox where user_guid = any($1) and teams_id is not null"#,
+           from outbox where user_guid = any($1) and teams_id is not null for update"#,
         users,
     );
     for letter in letters.fetch_all(&mut **tx).await? {
@@ -138,7 +139,7 @@ fn teams_slot(row: &SlotRow) -> Result<TeamsSlot, StoreError> {
     let record = match row.state.as_str() {
         SHOWN => {
             let teams_user = TeamsUserId(row.teams_id.ok_or_else(|| broken(row))?);
-            Record::Shown { teams_user, since, reached, cause_ended: row.cause_ended }
+            Record::Shown { teams_user, since, reached, given_up: row.given_up }
         }
         ENDED => Record::Empty,
         other => Record::Suppressed { why: known(other, Suppression::from_label)?, since },
@@ -182,7 +183,7 @@ pub(super) struct Changes {
     reached: Vec<Option<jiff_sqlx::Timestamp>>,
     live_froms: Vec<Option<jiff_sqlx::Timestamp>>,
     live_untils: Vec<Option<jiff_sqlx::Timestamp>>,
-    causes_ended: Vec<bool>,
+    given_up: Vec<bool>,
 }
 
 /// What a row says that both kinds of slots have.
@@ -245,8 +246,8 @@ impl Changes {
         self.subjects.push(None);
         self.profiles.push(None);
         self.statuses.push(None);
-        let cause_ended = matches!(slot.record, Record::Shown { cause_ended: true, .. });
-        self.add_live(teams_user, reached, slot.live, cause_ended);
+        let given_up = matches!(slot.record, Record::Shown { given_up: true, .. });
+        self.add_live(teams_user, reached, slot.live, given_up);
     }
 
     fn empty(&mut self, user: UserGuid, name: SlotName) {
@@ -263,12 +264,12 @@ impl Changes {
         self.untils.push(common.until.map(ToSqlx::to_sqlx));
     }
 
-    fn add_live(&mut self, teams_user: Option<TeamsUserId>, reached: Option<Reached>, live: Option<Live>, cause_ended: bool) {
+    fn add_live(&mut self, teams_user: Option<TeamsUserId>, reached: Option<Reached>, live: Option<Live>, given_up: bool) {
         self.teams_ids.push(teams_user.map(|id| id.0));
         self.reached.push(reached.map(|reached| reached.at.to_sqlx()));
         self.live_froms.push(live.map(|live| live.from.to_sqlx()));
         self.live_untils.push(live.and_then(|live| live.until).map(ToSqlx::to_sqlx));
-        self.causes_ended.push(cause_ended);
+        self.given_up.push(given_up);
     }
 
     pub async fn store(self, tx: &mut Tx<'_>) -> Result<(), StoreError> {
@@ -289,7 +290,7 @@ impl Changes {
     async fn write(self, tx: &mut Tx<'_>) -> Result<(), StoreError> {
         sqlx::query!(
             "insert into slot (user_guid, name, state, cause, since, until, presence, subject, profile_guid, presence_status_guid,
-                 teams_id, reached_at, live_from, live_until, cause_ended)
+                 teams_id, reached_at, live_from, live_until, given_up)
              select * from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::timestamptz[], $7::text[],
                  $8::text[], $9::uuid[], $10::uuid[], $11::uuid[], $12::timestamptz[], $13::timestamptz[], $14::timestamptz[],
                  $15::bool[])
@@ -297,7 +298,7 @@ impl Changes {
                  until = excluded.until, presence = excluded.presence, subject = excluded.subject,
                  profile_guid = excluded.profile_guid, presence_status_guid = excluded.presence_status_guid, sighting = 'as_set',
                  teams_id = excluded.teams_id, live_from = excluded.live_from, live_until = excluded.live_until,
-                 cause_ended = excluded.cause_ended,
+                 given_up = excluded.given_up,
                  reached_at = case when slot.name <> 'xphone_appointment' then excluded.reached_at
                      when excluded.state = 'shown' then slot.reached_at end",
             &self.users,
@@ -314,7 +315,7 @@ impl Changes {
             self.reached as _,
             self.live_froms as _,
             self.live_untils as _,
-            &self.causes_ended,
+            &self.given_up,
         )
         .execute(&mut **tx)
         .await?;

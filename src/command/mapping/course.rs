@@ -102,8 +102,8 @@ fn look_at_preferred(snapshot: &mut Snapshot) -> Look {
 /// The slot after Graph took what was sent.
 fn settled(slot: TeamsSlot, at: Timestamp, set_until: Option<Timestamp>) -> TeamsSlot {
     match (slot.record, set_until) {
-        (Record::Shown { teams_user, since, cause_ended, .. }, Some(until)) => {
-            let record = Record::Shown { teams_user, since, reached: Some(Reached { at, until }), cause_ended };
+        (Record::Shown { teams_user, since, given_up, .. }, Some(until)) => {
+            let record = Record::Shown { teams_user, since, reached: Some(Reached { at, until }), given_up };
             let live = slot.live.or(Some(Live { from: at, until: None }));
             TeamsSlot { record, live, pending: None }
         }

@@ -7,7 +7,7 @@ use crate::domain::mapping::{
 };
 use crate::domain::policy::Mode;
 use crate::domain::presence::Presence;
-use crate::domain::reconcile::{Snapshot, decide};
+use crate::domain::reconcile::{Snapshot, echo};
 use crate::domain::slot::{Live, Reached, Record, TeamsSlot};
 
 /// Stands for every word that the domain does not know.
@@ -110,7 +110,7 @@ fn ours() -> Table {
     table
 }
 
-/// Asks the decision: with both slots set and nothing remembered, only what may be ours leaves nothing to remember.
+/// Asks the decision: with both slots set, only what may be ours is an echo.
 fn is_ours(availability: &str, activity: &str) -> bool {
     let words = read_teams(availability, activity).words;
     let set = TeamsSlot {
@@ -118,14 +118,13 @@ fn is_ours(availability: &str, activity: &str) -> bool {
             teams_user: SOMEBODY,
             since: NOW,
             reached: Some(Reached { at: NOW, until: NOW }),
-            cause_ended: false,
+            given_up: false,
         },
         live: Some(Live { from: NOW, until: None }),
         pending: None,
     };
     let base = somebody(Mode::TelephonyAndPresence, TeamsNative::Free, XPHONE_FREE);
-    let decision = decide(&Snapshot { teams: Some(read(words)), session: set, preferred: set, ..base });
-    words.is_some() && decision.remembered.is_none()
+    echo(&Snapshot { teams: Some(read(words)), session: set, preferred: set, ..base }).is_some()
 }
 
 fn xphone() -> Table {

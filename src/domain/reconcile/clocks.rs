@@ -47,12 +47,12 @@ pub(super) fn righted(snapshot: &Snapshot) -> Cow<'_, Snapshot> {
 /// An end further ahead than ours ever are may be over in truth: so much is left of it.
 fn slot(slot: TeamsSlot, now: Timestamp, whole: SignedDuration, rest: SignedDuration) -> TeamsSlot {
     let record = match slot.record {
-        Record::Shown { teams_user, since, reached, cause_ended } => {
+        Record::Shown { teams_user, since, reached, given_up } => {
             let reached = reached.map(|reached| {
                 let beyond = reached.until > now + whole + CLOCK_SKEW_TOLERATED;
                 Reached { at: reached.at.min(now), until: if beyond { now + rest } else { reached.until } }
             });
-            Record::Shown { teams_user, since: since.min(now), reached, cause_ended }
+            Record::Shown { teams_user, since: since.min(now), reached, given_up }
         }
         other => other,
     };

@@ -7,7 +7,8 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Remembered, Snapshot, Source, TeamsObservation, Timing, clocks};
-use crate::domain::mapping::TeamsWords;
+use crate::domain::expiry;
+use crate::domain::mapping::{TeamsNative, TeamsWords};
 use crate::domain::slot::{Live, SlotName, TeamsSlot};
 
 /// A read is recorded with the moment it began, and what was set while it was under way may already show in it; a notification may
@@ -16,14 +17,26 @@ const BEFORE_MAX: SignedDuration = SignedDuration::from_secs(20);
 
 /// An observation that tells nothing leaves what was known.
 pub(super) fn remember(snapshot: &Snapshot) -> Option<Remembered> {
-    let Some(observation) = snapshot.teams.filter(|observation| !is_echo(snapshot, *observation)) else {
-        return snapshot.remembered;
-    };
+    let Some(observation) = snapshot.teams else { return snapshot.remembered };
+    if is_echo(snapshot, observation) {
+        return beside(observation, snapshot.remembered);
+    }
     match (observation.words.map(TeamsWords::native), snapshot.remembered) {
         (None, remembered) => remembered,
         (Some(native), Some(remembered)) if remembered.native == native => Some(remembered),
         (Some(native), _) => Some(Remembered { native, since: observation.observed_at }),
     }
+}
+
+/// What Teams itself says beside an echo. A read of our session shows that nothing stronger is there, and where nothing was known,
+/// nothing speaks against *free*.
+fn beside(echo: TeamsObservation, remembered: Option<Remembered>) -> Option<Remembered> {
+    let disproved = remembered.is_none_or(|remembered| {
+        let stronger = matches!(remembered.native, TeamsNative::DoNotDisturb | TeamsNative::Presenting);
+        stronger && echo.words == Some(TeamsWords::InACall)
+    });
+    let free = Some(Remembered { native: TeamsNative::Free, since: echo.observed_at });
+    if disproved && echo.source == Source::Read { free } else { remembered }
 }
 
 /// An observation that was taken for our own doing.
@@ -76,8 +89,12 @@ fn explains(live: Live, observation: TeamsObservation, timing: Timing) -> bool {
 }
 
 /// When Teams must be read because a slot was cleared: reads tell the truth again, and only a read decides. `None`: it was, or
-/// nothing was cleared, or there is nobody to read.
+/// nothing was cleared, or there is nobody to read, or Graph has told nothing of them for so long that the sweep may go on asking.
 pub(super) fn read_after_clear(snapshot: &Snapshot, live: Option<Live>) -> Option<Timestamp> {
+    unread(snapshot, live).filter(|certain_at| snapshot.now < *certain_at + expiry::READ_PURSUED)
+}
+
+fn unread(snapshot: &Snapshot, live: Option<Live>) -> Option<Timestamp> {
     snapshot.teams_user?;
     let certain_at = live?.until? + snapshot.timing.read_grace;
     let decided = snapshot.confirmed.is_some_and(|read| read.observed_at >= certain_at);
@@ -90,5 +107,5 @@ pub(super) fn close(snapshot: &Snapshot, slot: TeamsSlot) -> Option<Live> {
     let Some(until) = live.until else { return Some(live) };
     let over = until + snapshot.timing.notification_grace.max(snapshot.timing.read_grace) <= snapshot.now;
     let explains = snapshot.teams.is_some_and(|observation| explains(live, observation, snapshot.timing));
-    (!over || explains || read_after_clear(snapshot, slot.live).is_some()).then_some(live)
+    (!over || explains || unread(snapshot, slot.live).is_some()).then_some(live)
 }

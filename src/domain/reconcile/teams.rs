@@ -74,7 +74,9 @@ impl Case<'_> {
         decision.slot.live = echo::close(self.snapshot, decision.slot);
         wake.read_at = [wake.read_at, echo::read_after_clear(self.snapshot, decision.slot.live)].into_iter().flatten().min();
         if let Some(until) = decision.slot.live.and_then(|live| live.until) {
-            let over_at = (until + self.snapshot.timing.notification_grace).max(self.snapshot.now + expiry::READ_RETRY);
+            let now = self.snapshot.now;
+            let pause = if until + expiry::READ_PURSUED < now { expiry::READ_PURSUED } else { expiry::READ_RETRY };
+            let over_at = (until + self.snapshot.timing.notification_grace).max(now + pause);
             wake.revisit_at = [wake.revisit_at, Some(over_at)].into_iter().flatten().min();
         }
         (decision, wake)
@@ -98,24 +100,25 @@ impl Case<'_> {
             Record::Shown { since, reached, .. } if self.evidence(since, reached) == Evidence::Undone => {
                 (self.forgotten(Suppression::Overridden), Some(TeamsPush::Forget))
             }
-            Record::Shown { .. } => (self.ended(), None),
+            Record::Shown { .. } => (if self.goes_on() { self.slot } else { self.given_up() }, None),
         }
     }
 
-    /// Once XPhone was heard without the cause, this one is over: whatever XPhone says next is another.
-    fn ended(&self) -> TeamsSlot {
+    /// Once XPhone was heard without the cause, this one is over: whatever XPhone says next is another. And what Graph has not confirmed
+    /// nobody can have undone.
+    fn given_up(&self) -> TeamsSlot {
         match self.slot.record {
-            Record::Shown { teams_user, since, reached, .. } if !self.goes_on() => {
-                TeamsSlot { record: Record::Shown { teams_user, since, reached, cause_ended: true }, ..self.slot }
+            Record::Shown { teams_user, since, reached, .. } => {
+                TeamsSlot { record: Record::Shown { teams_user, since, reached, given_up: true }, ..self.slot }
             }
-            _ => self.slot,
+            Record::Empty | Record::Suppressed { .. } => self.slot,
         }
     }
 
     /// What waits to be taken away has ended by itself meanwhile, or a user has picked something else in its place.
     fn clear_is_moot(&self) -> bool {
         let Some(clear) = self.slot.pending.filter(|pending| !pending.shows) else { return false };
-        let ran_out = self.slot.live.is_none_or(|live| live.until.is_some_and(|until| until <= self.snapshot.now));
+        let ran_out = self.slot.live.is_some_and(|live| live.until.is_some_and(|until| until <= self.snapshot.now));
         // Reads tell of the one matched now, perhaps not of the one to be cleared.
         let same = self.snapshot.teams_user == Some(clear.teams_user);
         let read = self.snapshot.confirmed.filter(|read| same && read.observed_at > clear.decided_at);
@@ -168,7 +171,7 @@ impl Case<'_> {
     /// Until its cause ends it is not set again.
     fn suppressed(&self, why: Suppression) -> Record {
         let since = self.snapshot.now;
-        if self.goes_on() && !self.cause_ended() { Record::Suppressed { why, since } } else { Record::Empty }
+        if self.goes_on() && !self.is_given_up() { Record::Suppressed { why, since } } else { Record::Empty }
     }
 
     /// The same, where it is no longer ours from now on.
@@ -181,9 +184,9 @@ impl Case<'_> {
         self.heard().is_none_or(|entry| entry.says(self.cause))
     }
 
-    /// Whether it only waits to be taken away: what XPhone says now, even the same again, is another cause.
-    fn cause_ended(&self) -> bool {
-        matches!(self.slot.record, Record::Shown { cause_ended: true, .. })
+    /// Whether it only waits to be taken away: if it is wanted now, it is set anew.
+    fn is_given_up(&self) -> bool {
+        matches!(self.slot.record, Record::Shown { given_up: true, .. })
     }
 
     /// What XPhone says, if it is still known to be true.
@@ -221,8 +224,8 @@ impl Case<'_> {
     fn show(self, teams_user: TeamsUserId) -> Decided {
         let now = self.snapshot.now;
         let reason = Reason::Shown(self.cause);
-        let Record::Shown { reached, cause_ended: false, .. } = self.slot.record else {
-            let record = Record::Shown { teams_user, since: now, reached: None, cause_ended: false };
+        let Record::Shown { reached, given_up: false, .. } = self.slot.record else {
+            let record = Record::Shown { teams_user, since: now, reached: None, given_up: false };
             let slot = TeamsSlot { record, pending: Some(self.letter(teams_user, true)), ..self.slot };
             return (SlotDecision { slot, push: Some(TeamsPush::Set(teams_user)), reason }, Wake::default());
         };
@@ -234,8 +237,8 @@ impl Case<'_> {
         let keep = |slot, revisit_at| (SlotDecision { slot, push: None, reason }, Wake { revisit_at, read_at: None });
         match (reached, self.slot.pending) {
             (None, None) => set(self.slot, None),
-            // Graph's confirmation wakes us.
-            (None, Some(_)) => keep(self.slot, None),
+            // Graph's confirmation wakes us; and it must not be sent on the word of an XPhone that has fallen silent.
+            (None, Some(_)) => keep(self.slot, self.snapshot.xphone_heard_at.map(|at| at + expiry::XPHONE_TRUSTED)),
             (Some(reached), Some(_)) => keep(self.slot, Some(reached.until)),
             (Some(reached), None) if self.presence == Presence::DoNotDisturb => {
                 let (decision, wake) = keep(self.slot, Some(reached.until));
@@ -262,20 +265,22 @@ impl Case<'_> {
         let allowed = !policy.shadow && policy.mode.lets_through(self.presence);
         let unconfirmed = matches!(self.slot.record, Record::Shown { reached: None, .. });
         let heard = self.heard().is_some() || !unconfirmed;
-        allowed && heard && self.goes_on() && !self.cause_ended() && self.native.is_none_or(|native| !self.is_hidden_by(native))
+        allowed && heard && self.goes_on() && !self.is_given_up() && self.native.is_none_or(|native| !self.is_hidden_by(native))
     }
 
     /// Whether Teams itself says as much or more.
     ///
     /// Who is signed out reads Offline whatever is preferred; our session brings a do not disturb picked before to light, and
     /// taking the session back would hide it again, and so on for ever. So do not disturb keeps a session from being set, but
-    /// takes no session back: that would change nothing that anybody sees.
+    /// takes no session back: that would change nothing that anybody sees. And where our session is seen, what would hide it has gone.
     fn is_hidden_by(&self, native: TeamsNative) -> bool {
-        let brought_to_light = self.cause == Cause::Call
-            && self.slot.live.is_some()
-            && matches!(self.slot.record, Record::Shown { .. })
-            && self.snapshot.teams.is_some_and(|newest| newest.words == Some(TeamsWords::DoNotDisturb));
-        own(native) >= self.presence && !brought_to_light
+        let live = self.slot.live.is_some() && matches!(self.slot.record, Record::Shown { .. });
+        let may_stay = match self.snapshot.teams.and_then(|newest| newest.words) {
+            Some(TeamsWords::DoNotDisturb) => true,
+            Some(TeamsWords::InACall) => native != TeamsNative::Call,
+            _ => false,
+        };
+        own(native) >= self.presence && !(self.cause == Cause::Call && live && may_stay)
     }
 
     /// Nothing changes before more is known, and nothing is renewed.
@@ -316,10 +321,10 @@ impl Case<'_> {
         let now = self.snapshot.now;
         if let Some(until) = self.slot.pending.and_then(|pending| pending.claimed_until).filter(|until| *until > now) {
             let wake = Wake { revisit_at: Some(until.min(now + READ_PAUSE)), read_at: None };
-            return (SlotDecision { slot: self.slot, push: None, reason: Reason::AwaitingRead }, wake);
+            return (SlotDecision { slot: self.given_up(), push: None, reason: Reason::AwaitingRead }, wake);
         }
         let reached = Some(Reached { at: now, until: now + self.life() });
-        let record = Record::Shown { teams_user, since, reached, cause_ended: self.cause_ended() };
+        let record = Record::Shown { teams_user, since, reached, given_up: true };
         let slot = TeamsSlot { record, pending: None, ..self.slot };
         let wake = Wake { revisit_at: None, read_at: Some(now + self.snapshot.timing.read_grace) };
         (SlotDecision { slot, push: Some(TeamsPush::Forget), reason: Reason::AwaitingRead }, wake)

@@ -147,9 +147,13 @@ async fn release(tx: &mut Tx<'_>, users: &[UserGuid], lost: &HashSet<UserGuid>, 
     )
     .execute(&mut **tx)
     .await?;
-    // What is shown for it may stay until the new one has been read, but says nothing about the new one's causes.
-    sqlx::query!("delete from slot where user_guid = any($1) and state <> 'shown'", users).execute(&mut **tx).await?;
-    sqlx::query!("update slot set cause = null where user_guid = any($1) and teams_id is null", users).execute(&mut **tx).await?;
+    // What is shown for it may stay until the new one has been read, but says nothing about the new one's causes. What must not be set
+    // again, and what may still be in Teams, is kept.
+    let shown = sqlx::query!(
+        "update slot set cause = null where user_guid = any($1) and name = 'xphone_appointment' and state = 'shown'",
+        users,
+    );
+    shown.execute(&mut **tx).await?;
     Ok(())
 }
 

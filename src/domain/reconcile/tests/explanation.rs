@@ -101,7 +101,7 @@ fn an_echo_names_its_slot_and_how_long_the_like_is_one() {
 #[test]
 fn what_is_recorded_what_waits_and_what_is_to_be_done_stand_side_by_side() {
     let reached = Some(Reached { at: morning(), until: morning() + minutes(15) });
-    let record = Record::Shown { teams_user: ANNA, since: morning(), reached, cause_ended: true };
+    let record = Record::Shown { teams_user: ANNA, since: morning(), reached, given_up: true };
     let live = Some(Live { from: morning(), until: None });
     let letter = Letter {
         slot: SlotName::TeamsSession,
@@ -120,7 +120,7 @@ fn what_is_recorded_what_waits_and_what_is_to_be_done_stand_side_by_side() {
         (shows.presence, shows.cause, shows.until),
         (Presence::OnThePhone, Some(Cause::Call), Some(morning() + minutes(15)))
     );
-    assert!(shows.cause_ended);
+    assert!(shows.given_up);
     // Nobody has decided yet.
     assert_eq!((session.reason, session.to_do), (Reason::NothingToShow, Some(Sending::Clear)));
     assert_eq!(session.letter.as_ref(), Some(&letter));

@@ -64,8 +64,8 @@ impl Story {
             return slot;
         }
         match (push, slot.record) {
-            (Some(TeamsPush::Set(_)), Record::Shown { teams_user, since, cause_ended, .. }) => TeamsSlot {
-                record: Record::Shown { teams_user, since, reached: Some(Reached { at: now, until: now + life }), cause_ended },
+            (Some(TeamsPush::Set(_)), Record::Shown { teams_user, since, given_up, .. }) => TeamsSlot {
+                record: Record::Shown { teams_user, since, reached: Some(Reached { at: now, until: now + life }), given_up },
                 live: Some(Live { from: slot.live.map_or(now, |live| live.from), until: None }),
                 pending: None,
             },
@@ -192,6 +192,27 @@ fn every_clear_asks_for_a_read_once_reads_are_certain() {
     assert!(!anna.last.read_teams);
     anna.after(minutes(2)).decide();
     assert_eq!((anna.facts.session, anna.last.revisit_at), (TeamsSlot::default(), None), "nothing is left of it");
+}
+
+#[test]
+fn do_not_disturb_picked_and_switched_off_behind_our_session_leaves_the_session() {
+    let mut anna = Story::new();
+    anna.xphone(CALLING);
+    anna.after(minutes(1)).read(TeamsWords::InACall);
+    anna.after(minutes(1)).read(TeamsWords::DoNotDisturb);
+    assert!(matches!(anna.facts.appointment, Slot::Shown(_)));
+    assert_eq!(anna.after(minutes(1)).notified(TeamsWords::InACall), NOTHING);
+    assert_eq!(anna.after(SECOND).read(TeamsWords::InACall), NOTHING, "the session stays");
+    assert_eq!((anna.native(), &anna.facts.appointment), (TeamsNative::Free, &Slot::Empty));
+}
+
+#[test]
+fn an_echo_of_whom_nothing_is_known_counts_as_free() {
+    let mut anna = Story::new();
+    anna.xphone(CALLING);
+    anna.facts.remembered = None;
+    assert_eq!(anna.after(SECOND).read(TeamsWords::InACall), NOTHING);
+    assert_eq!((anna.native(), anna.last.session.reason), (TeamsNative::Free, Reason::Shown(Cause::Call)));
 }
 
 #[test]

@@ -41,7 +41,7 @@ use crate::http::problem::Problem;
     "has_busy_status": true,
     "slots": [{"slot": "xphone_appointment", "shows": {"presence": "on_the_phone", "subject": "On the phone (MS Teams)",
         "profile": "2262eb26-92d4-461b-b300-356a1d3706b8", "presence_status": null, "cause": "call",
-        "since": "2026-11-02T09:00:00Z", "until": "2026-11-02T20:55:00Z", "cause_ended": false}, "held_back": null, "reason": "shown_call",
+        "since": "2026-11-02T09:00:00Z", "until": "2026-11-02T20:55:00Z", "given_up": false}, "held_back": null, "reason": "shown_call",
         "because": "shown, because of a Teams call", "would_show": null, "on_its_way": null, "to_do": null}],
     "decided_at": "2026-11-02T09:00:00.008Z", "next_look_at": "2026-11-02T14:57:30Z"}))]
 pub struct Explained {

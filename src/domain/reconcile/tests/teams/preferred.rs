@@ -171,6 +171,17 @@ fn what_graph_has_not_confirmed_is_not_tried_again_once_its_cause_has_ended() {
 }
 
 #[test]
+fn what_graph_never_confirmed_nobody_has_switched_off() {
+    let mut anna = Story::new();
+    anna.reachable = false;
+    anna.xphone(UNDISTURBED);
+    unanswered(&mut anna);
+    assert_eq!(anna.after(SECOND * 5).read(TeamsWords::Presenting), (Told::Nothing, Told::Forgotten), "hers is stronger");
+    assert_eq!(anna.after(SECOND * 30).read(TeamsWords::Free), (Told::Nothing, Told::Set), "it had not arrived");
+    assert_eq!(anna.last.preferred.reason, Reason::Shown(Cause::DoNotDisturb));
+}
+
+#[test]
 fn what_is_read_of_the_new_one_does_not_spare_the_old_one() {
     let other = TeamsUserId(Uuid::from_u128(0xb));
     let mut anna = Story::new();

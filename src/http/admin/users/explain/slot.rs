@@ -61,7 +61,7 @@ pub struct Shown {
     #[schema(required)]
     until: Option<Timestamp>,
     /// It only waits until a read tells whether it is still the gateway's to take away.
-    cause_ended: bool,
+    given_up: bool,
 }
 
 /// Why it is not set again before its cause has ended.
@@ -120,7 +120,7 @@ impl From<Shows> for Shown {
             cause: shows.cause.map(Cause::label),
             since: shows.since,
             until: shows.until,
-            cause_ended: shows.cause_ended,
+            given_up: shows.given_up,
         }
     }
 }

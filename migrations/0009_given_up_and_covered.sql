@@ -1,7 +1,7 @@
 -- What was shown in Teams may have to wait for a read before it is taken away: meanwhile XPhone may give another cause.
 
-alter table slot add column cause_ended boolean not null default false;
-comment on column slot.cause_ended is 'Shown in Teams, and XPhone was heard without its cause since: a read must tell whether it is still ours to take away.';
+alter table slot add column given_up boolean not null default false;
+comment on column slot.given_up is 'Shown in Teams, but its cause has ended, or it was taken back before Graph confirmed it: a read must tell whether it is still ours to take away.';
 
 -- What the gateway set in XPhone covers the user's own status and tells nothing of it: only that is kept.
 update user_state set xphone_status_guid = null where xphone_ours;

@@ -4,8 +4,9 @@ use jiff::Timestamp;
 
 use super::account_of;
 use super::mailbox::{Content, Letter};
+use super::oracle::{Native, PUT_OFF_MAX};
 use super::store::{APPOINTMENT, PREFERRED, SESSION};
-use super::story::{MINUTE, Ms, SECOND};
+use super::story::{HOUR, JUMP_MAX, MINUTE, Ms, SECOND};
 use super::world::World;
 use crate::domain::expiry;
 use crate::domain::ids::TeamsUserId;
@@ -177,12 +178,13 @@ pub fn clears(world: &mut World, account: usize) {
 pub fn tells_apart(world: &mut World, snapshot: &Snapshot, decision: &Decision) {
     let (Some(user), Some(remembered)) = (snapshot.teams_user, decision.remembered) else { return };
     let native = match remembered.native {
-        TeamsNative::Call => 1,
-        TeamsNative::DoNotDisturb => 3,
+        TeamsNative::Call => Native::Call as usize,
+        TeamsNative::DoNotDisturb => Native::Undisturbed as usize,
         _ => return,
     };
-    // A clock that has just jumped puts the windows in the wrong place.
-    let late = world.now - world.late_at < MINUTE || world.oracle.put_off_until > world.now;
+    // A clock that jumped put the windows of what lived then in the wrong place.
+    let life = if native == Native::Undisturbed as usize { 24 * HOUR + JUMP_MAX } else { PUT_OFF_MAX };
+    let late = world.now - world.late_at < MINUTE || world.oracle.has_jumped_since(world.now - life);
     if decision.remembered != snapshot.remembered && !late && !world.oracle.was_true(account_of(user), native, world.now) {
         world.break_law("our own doing is no news", |_| format!("{:?} was not true of late", remembered.native));
     }

@@ -14,7 +14,7 @@ const NOTICED_AFTER: Ms = 90 * SECOND;
 /// The same in XPhone, whose events come at once.
 const HEARD_AFTER: Ms = 5 * SECOND;
 /// What a wrong clock put off waits for as long as anything is ever put off.
-const PUT_OFF_MAX: Ms = 15 * MINUTE;
+pub const PUT_OFF_MAX: Ms = 15 * MINUTE;
 /// A push that was under way when something was undone may still do it again.
 const UNDER_WAY: Ms = MINUTE;
 
@@ -256,6 +256,11 @@ impl Oracle {
                 self.suppress(slot, Suppressed::Perhaps, now);
             }
         }
+    }
+
+    /// Whether a clock has jumped since.
+    pub fn has_jumped_since(&self, since: Ms) -> bool {
+        self.jumped && self.put_off_until - PUT_OFF_MAX >= since
     }
 
     /// Whether a clock has ever jumped.

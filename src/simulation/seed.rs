@@ -1,7 +1,7 @@
 //! A seed expands into a story: a few themes that meet one another, and pauses from none to more than a day.
 
 use super::graph::{Client, Preferred};
-use super::story::{APART_MAX, Beat, FAULTS, Fault, HOUR, MINUTE, Mode, Ms, SECOND, Setup, Step, Story};
+use super::story::{APART_MAX, Beat, FAULTS, Fault, HOUR, JUMP_MAX, MINUTE, Mode, Ms, SECOND, Setup, Step, Story};
 use super::xphone::{Kind, Meeting};
 
 impl Story {
@@ -68,7 +68,7 @@ impl Themes {
             ),
             6 => Step::Crash { replica: rng.usize(..self.replicas), after: rng.u32(0..12), down_for: lasting(rng) },
             _ => {
-                let by = [APART_MAX, 10 * MINUTE, HOUR, 3 * HOUR][rng.usize(0..4)];
+                let by = [APART_MAX, 10 * MINUTE, HOUR, JUMP_MAX][rng.usize(0..4)];
                 Step::Jump { replica: rng.usize(..self.replicas), by: if rng.bool() { by } else { -by } }
             }
         }

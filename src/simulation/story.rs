@@ -11,6 +11,9 @@ pub type Ms = i64;
 /// Replicas' clocks are never further apart: more makes it worthless to compare one's reads with another's pushes.
 pub const APART_MAX: Ms = 5 * SECOND;
 
+/// No clock jumps further.
+pub const JUMP_MAX: Ms = 3 * HOUR;
+
 /// One second.
 pub const SECOND: Ms = 1_000;
 /// One minute.

@@ -24,8 +24,8 @@ pub struct XphoneFact {
     pub telephone_state: i32,
     /// The meeting, if any.
     pub meeting: Meeting,
-    /// The status now shown.
-    pub status: PresenceStateGuid,
+    /// The user's own status; `None`: ours covers it, and it is what it was.
+    pub own_status: Option<PresenceStateGuid>,
     /// Whether the gateway made the presence now shown.
     pub ours: bool,
     /// Whether a client of the user is connected.
@@ -50,7 +50,7 @@ struct Columns {
     users: Vec<Uuid>,
     telephones: Vec<i32>,
     meetings: Vec<String>,
-    statuses: Vec<Uuid>,
+    own_statuses: Vec<Option<Uuid>>,
     ours: Vec<bool>,
     connected: Vec<bool>,
     sequences: Vec<i64>,
@@ -62,7 +62,7 @@ fn columns(facts: &[XphoneFact]) -> Columns {
         columns.users.push(fact.user.0);
         columns.telephones.push(fact.telephone_state);
         columns.meetings.push(fact.meeting.label().to_owned());
-        columns.statuses.push(fact.status.0);
+        columns.own_statuses.push(fact.own_status.map(|status| status.0));
         columns.ours.push(fact.ours);
         columns.connected.push(fact.client_connected);
         columns.sequences.push(fact.sequence);
@@ -84,7 +84,7 @@ impl Store {
         lease: Lease,
         now: Timestamp,
     ) -> Result<Option<Recorded>, StoreError> {
-        let Columns { users, telephones, meetings, statuses, ours, connected, sequences } = columns(facts);
+        let Columns { users, telephones, meetings, own_statuses, ours, connected, sequences } = columns(facts);
         let mut tx = self.begin().await?;
         if !lease::is_held(&mut tx, lease).await? {
             return Ok(None);
@@ -110,10 +110,9 @@ impl Store {
                         (held.xphone_telephone_state, held.xphone_meeting, before.kind)
                             is distinct from (n.telephone_state, n.meeting, after.kind) as matters
                     from unnest($1::uuid[], $2::int4[], $3::text[], $4::uuid[], $5::bool[], $6::bool[], $7::int8[])
-                            as n (user_guid, telephone_state, meeting, status, ours, connected, sequence)
+                            as n (user_guid, telephone_state, meeting, own_status, ours, connected, sequence)
                         join user_state held on held.user_guid = n.user_guid
-                        -- What we set covers the user's own status and tells nothing of it.
-                        cross join lateral (select case when n.ours then held.xphone_status_guid else n.status end as status) own
+                        cross join lateral (select coalesce(n.own_status, held.xphone_status_guid) as status) own
                         left join presence_status before on before.guid = held.xphone_status_guid
                             and before.kind in ('busy', 'do_not_disturb')
                         left join presence_status after on after.guid = own.status and after.kind in ('busy', 'do_not_disturb')
@@ -133,7 +132,7 @@ impl Store {
             &users,
             &telephones,
             &meetings,
-            &statuses,
+            &own_statuses as _,
             &ours,
             &connected,
             &sequences,

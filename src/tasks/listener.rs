@@ -27,12 +27,14 @@ use self::connection::{Batch, Connection, End};
 use super::driver::{Task, chain};
 use super::{Activators, Progress, TaskError};
 use crate::clock::Clock;
+use crate::domain::ids::PresenceStateGuid;
+use crate::domain::mapping::own_status;
 use crate::store::Store;
 use crate::store::feed::Feed;
 use crate::store::lease::Lease;
 use crate::store::xphone_fact::{XPHONE_FACTS_MAX, XphoneFact};
 use crate::telemetry::Metrics;
-use crate::xphone::values::{Entry, Snapshot};
+use crate::xphone::values::{Entry, Event, Snapshot};
 use crate::xphone::{self, XPhone};
 
 const LEASE: &str = "xphone_listener";
@@ -173,7 +175,7 @@ impl Listener {
             let Snapshot { sequence, entries } = self.xphone.presence().await?;
             self.metrics.note_xphone(true);
             for entries in entries.chunks(XPHONE_FACTS_MAX) {
-                if self.record(entries.iter().map(|entry| self.fact(sequence, entry)).collect()).await? == Step::LeaseLost {
+                if self.record(entries.iter().map(|entry| self.fact(sequence, entry, None)).collect()).await? == Step::LeaseLost {
                     return Ok(None);
                 }
             }
@@ -210,14 +212,14 @@ impl Listener {
     async fn hear(&self, connection: &mut Connection, line: &mut Line) -> Result<Step, TaskError> {
         let batch = connection.gather(WAIT).await;
         let now = self.clock.now();
-        let facts = batch.newest.values().map(|event| self.fact(event.sequence, &event.entry)).collect();
+        let facts = batch.newest.values().map(|event| self.newest_fact(event, &batch)).collect();
         if self.record(facts).await? == Step::LeaseLost {
             return Ok(Step::LeaseLost);
         }
         self.count(&batch);
         connection.whole.overtake(batch.newest.values().map(|event| (event.entry.user, event.sequence)));
         if let Some((sequence, entries)) = connection.whole.next_part() {
-            let facts = entries.iter().map(|entry| self.fact(sequence, entry)).collect();
+            let facts = entries.iter().map(|entry| self.fact(sequence, entry, None)).collect();
             if self.record(facts).await? == Step::LeaseLost {
                 return Ok(Step::LeaseLost);
             }
@@ -270,13 +272,25 @@ impl Listener {
         Ok(Step::Recorded)
     }
 
-    fn fact(&self, sequence: u64, entry: &Entry) -> XphoneFact {
+    fn newest_fact(&self, event: &Event, batch: &Batch) -> XphoneFact {
+        let covered = batch.covered.get(&event.entry.user).into_iter().flatten();
+        let own_status = covered.rev().find(|entry| !self.is_ours(entry)).map(|entry| entry.presence_state);
+        self.fact(event.sequence, &event.entry, own_status)
+    }
+
+    fn is_ours(&self, entry: &Entry) -> bool {
+        entry.origin.as_deref() == Some(self.origin.as_str())
+    }
+
+    /// What an entry says. `before`: the user's own status before it, where that was heard in the same go.
+    fn fact(&self, sequence: u64, entry: &Entry, before: Option<PresenceStateGuid>) -> XphoneFact {
+        let ours = self.is_ours(entry);
         XphoneFact {
             user: entry.user,
             telephone_state: i32::try_from(entry.telephone_state).unwrap_or(TELEPHONE_UNKNOWN),
             meeting: entry.meeting,
-            status: entry.presence_state,
-            ours: entry.origin.as_deref() == Some(self.origin.as_str()),
+            own_status: own_status(entry.presence_state, ours, before),
+            ours,
             client_connected: entry.client_connected,
             sequence: i64::try_from(sequence).unwrap_or(i64::MAX),
         }

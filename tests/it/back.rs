@@ -110,6 +110,30 @@ async fn do_not_disturb_goes_both_ways() {
 }
 
 #[tokio::test]
+async fn what_ours_covers_in_xphone_is_still_the_users_own() {
+    for heard_together in [true, false] {
+        let (world, [anna]) = World::with_people(["anna"]).await;
+        world.teams(anna, IN_A_CALL).await;
+        world.delivered().await;
+        world.intake().await;
+        world.reconcile().await;
+        // Picked while the appointment is on its way, which then comes on top.
+        world.xphone_status(anna, "doNotDisturb").await;
+        if !heard_together {
+            world.listen().await;
+        }
+        world.dispatch().await;
+        assert_eq!(world.text(anna).await, "On the phone (MS Teams)");
+        world.hear().await;
+        assert_eq!(world.appointment(anna).await, None, "it would hide what she picked");
+        let set = || async { world.asked_graph("setUserPreferredPresence", 200).await };
+        assert_eq!((world.in_teams(anna).await.as_str(), set().await), (DO_NOT_DISTURB, 1));
+        world.hear().await;
+        assert_eq!((world.appointment(anna).await, set().await), (None, 1), "and neither side answers the other");
+    }
+}
+
+#[tokio::test]
 async fn on_a_call_and_on_do_not_disturb_both_slots_are_held() {
     let (world, [anna]) = World::with_people(["anna"]).await;
     world.xphone_telephone(anna, CALLING).await;

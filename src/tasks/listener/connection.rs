@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use super::whole::Whole;
 use crate::domain::ids::UserGuid;
 use crate::store::xphone_fact::XPHONE_FACTS_MAX;
-use crate::xphone::values::{Event, Snapshot};
+use crate::xphone::values::{Entry, Event, Snapshot};
 use crate::xphone::{Error, Heard};
 
 /// From so much heard on, what follows within a moment is recorded together.
@@ -77,6 +77,8 @@ enum First {
 pub(super) struct Batch {
     /// The newest event of each user.
     pub newest: BTreeMap<UserGuid, Event>,
+    /// What an event of another origin replaced, oldest first: what we set covers the user's own status.
+    pub covered: BTreeMap<UserGuid, Vec<Entry>>,
     /// Events that a newer one of the same user replaced before anybody looked.
     pub overtaken: u64,
     /// Events that had been applied before.
@@ -155,8 +157,12 @@ impl Connection {
                     return;
                 }
                 self.sequence = event.sequence;
-                let replaced = batch.newest.insert(event.entry.user, *event);
-                batch.overtaken += u64::from(replaced.is_some());
+                let (user, origin) = (event.entry.user, event.entry.origin.clone());
+                let Some(replaced) = batch.newest.insert(user, *event) else { return };
+                batch.overtaken += 1;
+                if replaced.entry.origin != origin {
+                    batch.covered.entry(user).or_default().push(replaced.entry);
+                }
             }
         }
     }

@@ -26,6 +26,9 @@ pub const READ_RETRY: SignedDuration = SignedDuration::from_secs(10);
 /// So long it is asked for, and then as seldom: of whom Graph tells nothing the sweep asks anyhow.
 pub const READ_PURSUED: SignedDuration = SignedDuration::from_mins(5);
 
+/// A read older than this proves nothing about what the user did meanwhile.
+pub const EVIDENCE_MAX: SignedDuration = SignedDuration::from_mins(2);
+
 /// However near an end is, the same user is not looked at again sooner: no loop without a pause.
 pub const REVISIT_MIN: SignedDuration = SignedDuration::from_secs(1);
 

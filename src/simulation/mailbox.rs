@@ -5,7 +5,8 @@ use std::fmt;
 use jiff::{SignedDuration, Timestamp};
 
 use super::mutant::Mutant;
-use super::store::{AHEAD_MAX, APPOINTMENT, SESSION, Store};
+use super::store::{AHEAD_MAX, APPOINTMENT, PREFERRED, SESSION, Store};
+use crate::domain::expiry;
 use crate::domain::ids::TeamsUserId;
 use crate::domain::slot::{Appointment, Reached, Record, Slot};
 
@@ -99,11 +100,20 @@ impl Store {
 
     /// When the mailbox wants a sender.
     pub fn letter_due_at(&self, slot: usize, now: Timestamp) -> Option<Timestamp> {
-        let letter = self.letters[slot].as_ref()?;
+        let letter = self.letters[slot].as_ref().filter(|_| !self.may_be_theirs(slot, now))?;
         // Further ahead than claims and pauses ever are: a wrong clock wrote it.
         let claimed_until = letter.claimed_until.filter(|until| *until <= now + CLAIM + AHEAD_MAX).unwrap_or(now);
         let due_at = if letter.due_at <= now + PAUSE_MAX + AHEAD_MAX { letter.due_at } else { now };
         Some(if letter.claimed_until.is_some() { claimed_until.max(due_at) } else { due_at })
+    }
+
+    /// What waits to be cleared may be the user's own by now.
+    fn may_be_theirs(&self, slot: usize, now: Timestamp) -> bool {
+        let stale = |at: Timestamp| at <= now - expiry::EVIDENCE_MAX;
+        let clears = |letter: &&Letter| !letter.content.shows() && stale(letter.decided_at);
+        let Some(letter) = self.letters[slot].as_ref().filter(|_| slot == PREFERRED).filter(clears) else { return false };
+        let unread = self.confirmed.is_none_or(|read| stale(read.at)) || self.revisit_at.is_some_and(|at| at <= now);
+        letter.content.teams_user() == self.teams_user && unread
     }
 
     /// Takes a letter for sending.

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::slot::look;
 use super::{Store, StoreError, Tx, known, rows};
+use crate::domain::expiry::EVIDENCE_MAX;
 use crate::domain::ids::{TeamsUserId, UserGuid};
 use crate::domain::slot::{Appointment, Side, SlotName};
 use crate::domain::timeline::{Outcome, Waker};
@@ -160,6 +161,11 @@ impl Store {
                     and (not shows or teams_id is null or (
                         select true from outbox other
                         where other.teams_id = outbox.teams_id and other.slot = outbox.slot and not other.shows limit 1) is null)
+                    -- What may be the user's own by now is taken away only if a read, and what was decided after it, say that it is not.
+                    and (shows or slot <> 'teams_preferred' or decided_at > $6 or (
+                        select true from person p join user_state u on u.user_guid = p.guid
+                        where p.guid = outbox.user_guid and p.teams_id = outbox.teams_id
+                            and (u.read_at is null or u.read_at <= $6 or u.revisit_at <= $1) limit 1) is null)
                 order by due_at limit $3 for update skip locked
             ) due
             where o.user_guid = due.user_guid and o.slot = due.slot
@@ -171,6 +177,7 @@ impl Store {
             rows(limit),
             side == Side::Xphone,
             (now + LETTER_AHEAD_MAX).to_sqlx(),
+            (now - EVIDENCE_MAX).to_sqlx(),
         )
         .fetch_all(&self.pool)
         .await?;

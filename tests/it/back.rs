@@ -134,6 +134,29 @@ async fn what_ours_covers_in_xphone_is_still_the_users_own() {
 }
 
 #[tokio::test]
+async fn what_waited_long_to_be_cleared_is_read_again_first() {
+    for picked in [None, Some("BeRightBack/BeRightBack")] {
+        let (world, [anna]) = World::with_people(["anna"]).await;
+        world.xphone_status(anna, "doNotDisturb").await;
+        world.hear().await;
+        world.seconds(15).await;
+        world.xphone_status(anna, "available").await;
+        world.listen().await;
+        world.reconcile().await;
+        // Nobody sends it for a while.
+        if let Some(picked) = picked {
+            world.pick_in_teams(anna, picked).await;
+        }
+        world.advance(SignedDuration::from_mins(3));
+        world.dispatch().await;
+        assert_eq!(world.in_teams(anna).await, picked.unwrap_or(DO_NOT_DISTURB), "not before it is known whose it is");
+        world.minute().await;
+        assert_eq!(world.in_teams(anna).await, picked.unwrap_or(AVAILABLE));
+        assert_eq!(world.asked_graph("clearUserPreferredPresence", 200).await, u64::from(picked.is_none()));
+    }
+}
+
+#[tokio::test]
 async fn on_a_call_and_on_do_not_disturb_both_slots_are_held() {
     let (world, [anna]) = World::with_people(["anna"]).await;
     world.xphone_telephone(anna, CALLING).await;

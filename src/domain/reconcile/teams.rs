@@ -23,9 +23,6 @@ const END_SLACK: SignedDuration = SignedDuration::from_mins(1);
 
 type Decided = (SlotDecision<TeamsSlot, TeamsPush>, Wake);
 
-/// A read older than this proves nothing about what the user did meanwhile.
-const EVIDENCE_MAX: SignedDuration = SignedDuration::from_mins(2);
-
 /// Decides about our session: Busy/InACall while XPhone has a call or a meeting with sound.
 pub(super) fn session(snapshot: &Snapshot, native: Option<TeamsNative>) -> Decided {
     let case = Case { snapshot, native, cause: Cause::Call, presence: Presence::OnThePhone, slot: snapshot.session };
@@ -73,6 +70,7 @@ impl Case<'_> {
         decision.push = decision.push.or(pushed);
         decision.slot.live = echo::close(self.snapshot, decision.slot);
         wake.read_at = [wake.read_at, echo::read_after_clear(self.snapshot, decision.slot.live)].into_iter().flatten().min();
+        wake.read_at = [wake.read_at, self.read_before_clear(decision.slot)].into_iter().flatten().min();
         if let Some(until) = decision.slot.live.and_then(|live| live.until) {
             let now = self.snapshot.now;
             let pause = if until + expiry::READ_PURSUED < now { expiry::READ_PURSUED } else { expiry::READ_RETRY };
@@ -80,6 +78,14 @@ impl Case<'_> {
             wake.revisit_at = [wake.revisit_at, Some(over_at)].into_iter().flatten().min();
         }
         (decision, wake)
+    }
+
+    /// What waits long to be taken away must still be ours when it is sent: when Teams is to be read for that.
+    fn read_before_clear(&self, slot: TeamsSlot) -> Option<Timestamp> {
+        let clear = slot.pending.filter(|pending| !pending.shows && self.presence == Presence::DoNotDisturb)?;
+        let same = self.snapshot.teams_user == Some(clear.teams_user);
+        let known_at = self.snapshot.confirmed.map_or(clear.decided_at, |read| read.observed_at.max(clear.decided_at));
+        same.then_some(known_at + expiry::EVIDENCE_MAX)
     }
 
     /// What became of the slot by itself, or by a person's hand; and what is to be sent about it.
@@ -343,7 +349,7 @@ impl Case<'_> {
         };
         let newest = self.snapshot.teams.filter(|newest| newest.source == Source::Notification);
         let contradicted = newest.is_some_and(|newest| whose(newest) == Some(Whose::Theirs));
-        if contradicted || read.observed_at + EVIDENCE_MAX < now {
+        if contradicted || read.observed_at + expiry::EVIDENCE_MAX < now {
             return Evidence::Unknown { read_at: now };
         }
         let certain = certain_at.is_some_and(|at| read.observed_at >= at);

@@ -11,7 +11,7 @@ use super::world::World;
 use crate::domain::expiry;
 use crate::domain::ids::TeamsUserId;
 use crate::domain::mapping::{Meeting, StatusKind, TeamsNative, TeamsWords, XphoneEntry};
-use crate::domain::policy::EffectivePolicy;
+use crate::domain::policy::{EffectivePolicy, Mode};
 use crate::domain::reconcile::{Decision, Reason, Snapshot, TeamsPush, decide};
 use crate::domain::slot::{Record, Sighting, Slot};
 
@@ -129,7 +129,7 @@ pub fn note_grounds(world: &mut World, snapshot: &Snapshot, decision: &Decision)
     }
 }
 
-/// Nothing is set in Teams of which it is known that XPhone does not say it any more.
+/// Nothing is set in Teams of which it is known that XPhone does not say it any more, or that it may not be shown, or not for them.
 pub fn sets(world: &mut World, slot: usize, letter: &Letter, now: Timestamp) {
     let undecided = world.store.revisit_at.is_some_and(|at| at <= now);
     let (Content::Set(_), false, Some(entry)) = (&letter.content, undecided, world.store.xphone) else { return };
@@ -137,8 +137,18 @@ pub fn sets(world: &mut World, slot: usize, letter: &Letter, now: Timestamp) {
         SESSION => entry.telephone_state & 4 != 0 || entry.meeting == Meeting::Audio,
         _ => entry.own_status == Some(StatusKind::DoNotDisturb),
     };
-    if !says {
-        world.break_law("nothing is set without a cause", |_| format!("slot {slot} beside {entry:?}"));
+    let store = &world.store;
+    let allowed = match store.mode {
+        Mode::None => false,
+        Mode::Telephony => slot == SESSION,
+        Mode::TelephonyAndPresence => true,
+    };
+    let for_them = letter.content.teams_user() == store.teams_user;
+    if !(says && allowed && !store.shadow && for_them) {
+        world.break_law("nothing is set without a cause", |world| {
+            let store = &world.store;
+            format!("slot {slot} beside {entry:?}, policy {:?}, shadow {}, for them {for_them}", store.mode, store.shadow)
+        });
     }
 }
 

@@ -39,6 +39,7 @@ pub struct Call {
 pub enum Answer {
     Done,
     Failed { surely_not: bool },
+    Throttled,
     Refused,
     Read { visible: Visible, number: u64 },
     Snapshot { era: u32, sequence: u64, entry: Entry },
@@ -81,7 +82,9 @@ impl World {
         let refuses = refuses || pushes && self.fails(Fault::GraphRefusesPushes);
         let timed_out = call.begun_at + TIMEOUT;
         let way = self.way(graph);
-        let (answer, at) = if down && self.rng.bool() {
+        let (answer, at) = if pushes && self.fails(Fault::GraphThrottlesPushes) {
+            (Answer::Throttled, self.now + way)
+        } else if down && self.rng.bool() {
             (Answer::Failed { surely_not: false }, timed_out)
         } else if down || refuses {
             (Answer::Failed { surely_not: true }, self.now + way)
@@ -107,6 +110,11 @@ impl World {
                 self.changed_at = self.now;
                 self.oracle.confirmed(slot, letter.content.shows(), call.begun_at);
                 self.store.settle(slot, &letter, call.begun, now, self.mutant);
+            }
+            (Asked::Push { slot, letter }, Answer::Throttled) => {
+                self.oracle.faulty_until(self.now + MINUTE);
+                self.changed_at = self.now;
+                self.store.put_back(slot, &letter, SignedDuration::from_mins(1), false, now);
             }
             (Asked::Push { slot, letter }, Answer::Failed { surely_not }) => {
                 self.put_back(slot, &letter, surely_not, 5 * SECOND, now);

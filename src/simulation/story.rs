@@ -46,6 +46,8 @@ pub enum Fault {
     GraphRefuses,
     /// Reads are answered, pushes are throttled.
     GraphRefusesPushes,
+    /// The same, but whether they were carried out nobody knows, and none is tried again for a minute.
+    GraphThrottlesPushes,
     /// Reads are answered; pushes arrive, and nobody says so.
     PushAnswersLost,
     /// Seconds for every way.
@@ -58,7 +60,7 @@ pub enum Fault {
 }
 
 /// Every fault that lasts.
-pub const FAULTS: [Fault; 15] = [
+pub const FAULTS: [Fault; 16] = [
     Fault::NotificationsLost,
     Fault::NotificationsDoubled,
     Fault::NotificationsLate,
@@ -67,6 +69,7 @@ pub const FAULTS: [Fault; 15] = [
     Fault::GraphAnswersLost,
     Fault::GraphRefuses,
     Fault::GraphRefusesPushes,
+    Fault::GraphThrottlesPushes,
     Fault::PushAnswersLost,
     Fault::GraphSlow,
     Fault::XphoneDown,

@@ -313,7 +313,7 @@ impl Case<'_> {
                 (SlotDecision { slot, push: Some(TeamsPush::Forget), reason }, Wake::default())
             }
             (Evidence::Hidden, _) => self.stay(Reason::AwaitingRead),
-            (Evidence::Unknown { .. }, None) => self.withdraw(teams_user, since),
+            (Evidence::Unknown { .. }, None) => self.withdraw(teams_user, since, reason),
             (Evidence::Unknown { read_at }, Some(_)) => {
                 let (decision, wake) = self.stay(Reason::AwaitingRead);
                 (decision, Wake { read_at: Some(read_at), ..wake })
@@ -323,8 +323,13 @@ impl Case<'_> {
 
     /// What Graph has not confirmed must not be tried again, but may have arrived: it is no longer sent, and counts as having arrived
     /// now, so that reads can tell. Whatever is just being sent is waited for.
-    fn withdraw(self, teams_user: TeamsUserId, since: Timestamp) -> Decided {
+    fn withdraw(self, teams_user: TeamsUserId, since: Timestamp, reason: Reason) -> Decided {
         let now = self.snapshot.now;
+        if self.is_unsent() {
+            let slot = TeamsSlot { record: Record::Empty, pending: None, ..self.slot };
+            let decision = SlotDecision { slot, push: Some(TeamsPush::Forget), reason };
+            return (decision, Wake::default());
+        }
         if let Some(until) = self.slot.pending.and_then(|pending| pending.claimed_until).filter(|until| *until > now) {
             let wake = Wake { revisit_at: Some(until.min(now + READ_PAUSE)), read_at: None };
             return (SlotDecision { slot: self.given_up(), push: None, reason: Reason::AwaitingRead }, wake);

@@ -200,6 +200,17 @@ pub fn tells_apart(world: &mut World, snapshot: &Snapshot, decision: &Decision) 
     }
 }
 
+/// A session is renewed as long as XPhone's call lasts: it does not run out while nothing else happens.
+pub fn runs_out(world: &mut World, account: usize) {
+    let life = 15 * MINUTE;
+    let untouched = world.leader().is_some() && world.oracle.undisturbed_since(world.now - life - MINUTE);
+    let lasts = world.oracle.matched == Some(account) && world.oracle.gone_since[1].is_none();
+    let natives = world.oracle.natives[account];
+    if untouched && lasts && natives.0 == Native::Free {
+        world.break_law("a session is renewed while its call lasts", |_| "it ran out".to_owned());
+    }
+}
+
 /// Where a call of Teams was hidden behind our session, XPhone shows it soon after the session went.
 pub fn comes_to_light(world: &mut World) {
     let Some(cleared_at) = world.cleared_at.filter(|at| world.now >= *at + LIGHT_AFTER) else { return };

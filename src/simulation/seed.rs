@@ -18,8 +18,12 @@ impl Story {
         };
         let themes = Themes::of(&mut rng, setup.replicas);
         let length = rng.usize(2..12);
-        let beats =
-            (0..length).map(|_| Beat { pause: pause(&mut rng), seed: rng.u64(..), step: themes.step(&mut rng) }).collect();
+        let quarrels = rng.u8(0..10) == 0;
+        let mut beat = || match quarrels {
+            true => Beat { pause: rng.i64(0..15 * SECOND), seed: rng.u64(..), step: quarrel(&mut rng) },
+            false => Beat { pause: pause(&mut rng), seed: rng.u64(..), step: themes.step(&mut rng) },
+        };
+        let beats = (0..length).map(|_| beat()).collect();
         Self { seed, setup, beats }
     }
 }
@@ -156,6 +160,20 @@ fn hand(rng: &mut fastrand::Rng) -> Step {
             (1, Step::PickStatus(Some(Kind::Available))),
             (3, Step::PickStatus(None)),
             (4, Step::RemoveAppointment),
+        ],
+    )
+}
+
+/// Do not disturb on one side and on the other, faster than reads can tell.
+fn quarrel(rng: &mut fastrand::Rng) -> Step {
+    pick(
+        rng,
+        &[
+            (4, Step::PickStatus(Some(Kind::DoNotDisturb))),
+            (4, Step::PickStatus(None)),
+            (2, Step::Pick(None)),
+            (1, Step::Pick(Some(Preferred::BeRightBack))),
+            (1, Step::Pick(Some(Preferred::DoNotDisturb))),
         ],
     )
 }

@@ -210,6 +210,9 @@ impl World {
         for index in 0..self.accounts.len() {
             for gone in self.accounts[index].run_out(now) {
                 self.tell(|_| format!("Teams {index}: {gone:?} ran out"));
+                if gone == RanOut::Session {
+                    laws::runs_out(self, index);
+                }
                 let slot = if gone == RanOut::Session { SESSION } else { PREFERRED };
                 let pending = self.store.letters[slot].is_some();
                 self.oracle.ran_out_in_teams(index, gone, pending, now);

@@ -104,10 +104,11 @@ pub async fn load_due(tx: &mut Tx<'_>, now: Timestamp, timing: Timing, limit: us
     )
     .fetch_all(&mut **tx)
     .await?;
+    slot::lock_letters(tx, &due).await?;
     load(tx, &due, now, timing).await
 }
 
-/// Loads everything known about these users, without deciding anything.
+/// Loads everything known about these users, without deciding anything or locking anybody: a transaction that only reads may.
 ///
 /// # Errors
 /// As [`load_due`].

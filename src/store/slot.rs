@@ -84,13 +84,26 @@ pub(super) async fn load(tx: &mut Tx<'_>, users: &[Uuid]) -> Result<HashMap<Uuid
     Ok(slots)
 }
 
+/// Keeps the letters for Teams as they are until the transaction ends: what is decided about one that nobody sends must still be true
+/// of it when the decision is stored.
+///
+/// # Errors
+/// Postgres could not.
+pub(super) async fn lock_letters(tx: &mut Tx<'_>, users: &[Uuid]) -> Result<(), StoreError> {
+    if !users.is_empty() {
+        sqlx::query!("select from outbox where user_guid = any($1) and teams_id is not null for update", users)
+            .execute(&mut **tx)
+            .await?;
+    }
+    Ok(())
+}
+
 /// A slot is live from the moment its letter was sent, whatever became of it, until a letter that takes it away has arrived. One that
-/// waits to be taken away ends by itself at the latest. The letters stay locked: what is decided about one that nobody sends must still
-/// be true of it when the decision is stored.
+/// waits to be taken away ends by itself at the latest.
 async fn load_letters(tx: &mut Tx<'_>, users: &[Uuid], slots: &mut HashMap<Uuid, Slots>) -> Result<(), StoreError> {
     let letters = sqlx::query!(
         r#"select user_guid, slot, teams_id as "teams_id!", shows, sent_at, decided_at, claimed_until
-           from outbox where user_guid = any($1) and teams_id is not null for update"#,
+           from outbox where user_guid = any($1) and teams_id is not null"#,
         users,
     );
     for letter in letters.fetch_all(&mut **tx).await? {

@@ -233,6 +233,10 @@ async fn what_is_held_back_is_shown_and_released() {
     let accepted = run(gateway(&["directory", "accept", "--people", "2", "--by", "Otto"], &settings)).await;
     assert!(accepted.status.success(), "{}", text(&accepted.stderr));
     assert!(status().await.contains("by Otto"));
+    let audited = "select actor_kind || ': ' || action || ' ' || target_kind || ' ' || after from audit";
+    let audited: Vec<String> = sqlx::query_scalar(audited).fetch_all(&pool).await.unwrap();
+    let counts = r#"{"by": "Otto", "gone": 1, "people": 9, "recent": 0, "unmatched": 1}"#;
+    assert_eq!(audited, [format!("command_line: directory accepted directory {counts}")], "what was refused is no change");
 }
 
 #[tokio::test]

@@ -2,11 +2,13 @@
 
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::domain::ids::UserGuid;
+use crate::store::audit::{self, Actor, Entry, Target};
 use crate::store::feed::Feed;
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, Tx, commit};
 
 /// A change of people that is held back.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,25 +114,42 @@ impl Store {
         Ok(())
     }
 
-    /// An operator agrees that the `expected` people who are held back may be dropped, and both systems are read again at once.
+    /// An operator at the command line, called `by`, agrees that the `expected` people who are held back may be dropped, and both
+    /// systems are read again at once.
     ///
     /// # Errors
     /// Postgres could not; nothing has changed.
     pub async fn accept_directory(&self, expected: usize, by: &str, now: Timestamp) -> Result<Accepted, StoreError> {
         let mut tx = self.begin().await?;
-        let held = sqlx::query_scalar!(
-            r#"select cardinality(dropped) as "held!" from directory_refusal where single for no key update"#
+        let held = sqlx::query!(
+            r#"select people, gone, unmatched, recent, cardinality(dropped) as "dropped!" from directory_refusal
+               where single for no key update"#
         );
         let Some(held) = held.fetch_optional(&mut *tx).await? else { return Ok(Accepted::NothingHeld) };
-        let held = usize::try_from(held).unwrap_or_default();
-        if held != expected {
-            return Ok(Accepted::Others(held));
+        let dropped = usize::try_from(held.dropped).unwrap_or_default();
+        if dropped != expected {
+            return Ok(Accepted::Others(dropped));
         }
         sqlx::query!("update directory_refusal set accepted_at = $1, accepted_by = $2", now.to_sqlx(), by)
             .execute(&mut *tx)
             .await?;
+        let counts =
+            json!({"people": held.people, "gone": held.gone, "unmatched": held.unmatched, "recent": held.recent, "by": by});
+        remember(&mut tx, counts, now).await?;
         sqlx::query!("delete from feed where name = $1", Feed::Directory.label()).execute(&mut *tx).await?;
-        tx.commit().await?;
+        commit(tx).await?;
         Ok(Accepted::Done)
     }
+}
+
+async fn remember(tx: &mut Tx<'_>, accepted: Value, now: Timestamp) -> Result<(), StoreError> {
+    let entry = Entry {
+        actor: &Actor::CommandLine,
+        remote: None,
+        action: "directory accepted",
+        target: Target { kind: "directory", id: None },
+        before: None,
+        after: Some(accepted),
+    };
+    audit::record(tx, &entry, now).await
 }

@@ -18,6 +18,7 @@ mod mailbox;
 pub mod microphone;
 pub mod observation;
 pub mod outbox;
+mod past;
 pub mod person;
 pub mod policy;
 pub mod progress;

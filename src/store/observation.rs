@@ -248,7 +248,7 @@ impl Store {
         Ok(())
     }
 
-    /// The next users, in the order of their ids, whose presence in Teams matters to anybody: matched, and either some policy may
+    /// The next users, in the order of their ids, whose presence in Teams matters to anybody: matched, and either their policy may
     /// let something through, or something is shown.
     ///
     /// # Errors
@@ -256,9 +256,10 @@ impl Store {
     pub async fn users_to_sweep(&self, after: Option<TeamsUserId>, limit: usize) -> Result<Vec<TeamsUserId>, StoreError> {
         let ids = sqlx::query_scalar!(
             r#"select p.teams_id as "teams_id!" from person p
+                   left join teams_sync l on l.guid = p.location_guid
+                   left join teams_sync g on g.guid = p.configuration_group_guid
                where p.teams_id > $1
-                   and (exists (select from teams_sync t where t.guid in (p.location_guid, p.configuration_group_guid)
-                           and (t.mode <> 'none' or t.user_may_change))
+                   and (coalesce(g.mode, l.mode, 'none') <> 'none' or coalesce(g.user_may_change, l.user_may_change, false)
                        or exists (select from slot where slot.user_guid = p.guid))
                order by p.teams_id limit $2"#,
             after.map_or(Uuid::nil(), |after| after.0),

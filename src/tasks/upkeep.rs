@@ -42,6 +42,7 @@ impl Task for Upkeep {
             let shown_before = now - self.presence_kept;
             self.store.forget_timeline(shown_before).await?;
             self.store.forget_trials(shown_before).await?;
+            self.store.forget_observations(shown_before).await?;
             self.store.forget_refusals(shown_before).await?;
             self.store.forget_departures(now - DEPARTURES_KEPT).await?;
             self.store.forget_certificates(now - CERTIFICATES_KEPT).await?;

@@ -9,9 +9,12 @@ use presence_gateway::domain::timeline::{Entry, Fate, Waker};
 use presence_gateway::store::commit;
 use presence_gateway::store::refusal::{self, Refusals};
 use presence_gateway::tasks::driver::Task;
+use reqwest::Method;
 use serde_json::json;
+use uuid::Uuid;
 
-use crate::world::{Person, World};
+use crate::admin::teams_sync;
+use crate::world::{ADMIN_TOKEN, Person, World};
 
 /// More than any story has.
 const ALL: usize = 1000;
@@ -196,4 +199,51 @@ async fn what_is_older_than_set_is_forgotten() {
     assert_eq!(kept().await, [0, 0, 0]);
     assert_eq!(world.entries(anna).await, []);
     assert_eq!(world.reason(anna).await, "shadow", "what holds now is another thing");
+}
+
+/// Whether anything is known of what Teams and what XPhone said of somebody, and whether anything is still to be done.
+async fn known(world: &World, person: Person) -> (bool, bool, bool) {
+    let known = "select num_nonnulls(teams_availability, teams_activity, teams_source, teams_observed_at, read_availability,
+            read_activity, read_at, native, native_since) > 0,
+            num_nonnulls(xphone_telephone_state, xphone_meeting, xphone_status_guid, xphone_ours, xphone_observed_at,
+                xphone_client_connected) > 0,
+            revisit_at is not null or confirm_at is not null or woken_by <> 0
+        from user_state where user_guid = $1";
+    sqlx::query_as(known).bind(person.xphone).fetch_one(&world.database().await).await.unwrap()
+}
+
+#[tokio::test]
+async fn what_was_observed_of_whoever_is_not_synchronised_any_more_is_forgotten_too() {
+    let world = World::with(|sources| sources.with("GATEWAY__ADMIN__PRESENCE_RETENTION_DAYS", 2)).await;
+    let (anna, ben, group) = (world.person("anna").await, world.person("ben").await, Uuid::new_v4());
+    let sales = json!({"name": "Headquarters", "configurationGroups": [{"guid": group, "name": "Sales"}]});
+    world.xphone_control(Method::PUT, &format!("locations/{}", world.location), sales).await;
+    let in_sales = json!({"email": "ben@example.com", "accountName": "ben", "displayName": "ben", "location": world.location,
+        "configurationGroup": group, "profiles": [{"name": "Appointment", "kind": "busy", "active": true}]});
+    world.xphone_control(Method::PUT, &format!("users/{}", ben.xphone), in_sales).await;
+    world.go_live().await;
+    world.teams_of_many(&[anna, ben], "Busy/InACall").await;
+    world.settle().await;
+    world.minute().await;
+    let path = format!("v1/configuration-groups/{group}/teams-sync");
+    world.told(world.admin_request(Method::PUT, &path).bearer_auth(ADMIN_TOKEN).json(&teams_sync("none"))).await;
+    world.settle().await;
+    world.minute().await;
+    assert_eq!([world.text(anna).await, world.text(ben).await], ["On the phone (MS Teams)", "Available"]);
+    for (hours, teams_known) in [(46, true), (3, false)] {
+        world.advance(SignedDuration::from_hours(hours));
+        world.listen().await;
+        world.xphone_read().await;
+        world.upkeep().await;
+        assert_eq!(known(&world, ben).await, (teams_known, true, false), "XPhone still says so; nobody is woken");
+    }
+    world.advance(SignedDuration::from_hours(49));
+    world.upkeep().await;
+    assert_eq!(known(&world, ben).await, (false, false, false), "XPhone has not been heard for so long");
+    let (teams_known, xphone_known, _) = known(&world, anna).await;
+    assert!(teams_known && xphone_known, "she is synchronised");
+    world.told(world.admin_request(Method::PUT, &path).bearer_auth(ADMIN_TOKEN).json(&teams_sync("telephony"))).await;
+    world.minute().await;
+    world.minute().await;
+    assert_eq!(world.text(ben).await, "On the phone (MS Teams)", "what is known no more is read again");
 }

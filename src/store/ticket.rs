@@ -4,6 +4,8 @@ use jiff::{SignedDuration, Timestamp};
 use jiff_sqlx::ToSqlx;
 use secrecy::SecretString;
 
+use super::audit::Actor;
+use super::directory::link::lock_link;
 use super::secret::{RANDOM_CHARACTERS, hash, random};
 use super::{Store, StoreError, Tx};
 use crate::domain::ids::UserGuid;
@@ -27,6 +29,27 @@ pub struct Ticket {
     pub email: Option<String>,
     /// Whether what holds for the user says to remember login data.
     pub remembers_login: bool,
+    /// Who made it.
+    pub maker: Maker,
+}
+
+/// Who made a ticket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Maker {
+    /// The user, with no other right than being that user.
+    pub is_own: bool,
+    /// As the audit log calls them; `None`: it was not noted.
+    pub kind: Option<String>,
+    /// Which token, which person.
+    pub name: Option<String>,
+}
+
+impl Maker {
+    /// Whoever asks for a ticket, for themselves alone or not.
+    #[must_use]
+    pub fn new(actor: &Actor, is_own: bool) -> Self {
+        Self { is_own, kind: Some(actor.kind().to_owned()), name: actor.name().map(str::to_owned) }
+    }
 }
 
 /// Whether this can be a ticket at all: what cannot is not looked up.
@@ -40,15 +63,24 @@ pub fn is_ticket(text: &str) -> bool {
 ///
 /// # Errors
 /// Postgres could not, the user is gone, or the system gives no random numbers.
-pub async fn make_ticket(tx: &mut Tx<'_>, user: UserGuid, now: Timestamp) -> Result<(SecretString, Timestamp), StoreError> {
+pub async fn make_ticket(
+    tx: &mut Tx<'_>,
+    user: UserGuid,
+    maker: &Maker,
+    now: Timestamp,
+) -> Result<(SecretString, Timestamp), StoreError> {
     let ticket = random(PREFIX)?;
     let expires_at = now + TICKET_LIFE;
     let made = sqlx::query!(
-        "insert into sign_in_ticket (hash, user_guid, made_at, expires_at) values ($1, $2, $3, $4)",
+        "insert into sign_in_ticket (hash, user_guid, made_at, expires_at, is_own, maker_kind, maker_name)
+         values ($1, $2, $3, $4, $5, $6, $7)",
         hash(&ticket),
         user.0,
         now.to_sqlx(),
         expires_at.to_sqlx(),
+        maker.is_own,
+        maker.kind.as_deref(),
+        maker.name.as_deref(),
     );
     made.execute(&mut **tx).await?;
     sqlx::query!(
@@ -65,16 +97,25 @@ pub async fn make_ticket(tx: &mut Tx<'_>, user: UserGuid, now: Timestamp) -> Res
 
 /// Uses a ticket up, if it is good, or was when the sign-in can have begun; nobody else can before this transaction ends.
 ///
+/// The user is locked before the ticket, as by whoever removes a user and with it the tickets: neither waits for the other in turn.
+///
 /// # Errors
 /// Postgres could not.
 pub async fn use_ticket(tx: &mut Tx<'_>, ticket: &str, now: Timestamp) -> Result<Option<Ticket>, StoreError> {
-    let marked = sqlx::query_scalar!(
-        "update sign_in_ticket set used_at = $2 where hash = $1 and used_at is null and expires_at > $3 returning user_guid",
+    let whose = sqlx::query_scalar!("select user_guid from sign_in_ticket where hash = $1", hash(ticket));
+    let Some(user) = whose.fetch_optional(&mut **tx).await? else { return Ok(None) };
+    if lock_link(tx, UserGuid(user)).await?.is_none() {
+        return Ok(None);
+    }
+    let marked = sqlx::query!(
+        "update sign_in_ticket set used_at = $2 where hash = $1 and used_at is null and expires_at > $3
+         returning is_own, maker_kind, maker_name",
         hash(ticket),
         now.to_sqlx(),
         (now - SIGN_IN_LIFE).to_sqlx(),
     );
-    let Some(user) = marked.fetch_optional(&mut **tx).await? else { return Ok(None) };
+    let Some(marked) = marked.fetch_optional(&mut **tx).await? else { return Ok(None) };
+    let maker = Maker { is_own: marked.is_own, kind: marked.maker_kind, name: marked.maker_name };
     let person = sqlx::query!(
         r#"select p.email, coalesce(g.remember_login_data, l.remember_login_data, false) as "remembers!"
            from person p left join teams_sync g on g.guid = p.configuration_group_guid
@@ -83,7 +124,7 @@ pub async fn use_ticket(tx: &mut Tx<'_>, ticket: &str, now: Timestamp) -> Result
         user,
     );
     let person = person.fetch_one(&mut **tx).await?;
-    Ok(Some(Ticket { user: UserGuid(user), email: person.email, remembers_login: person.remembers }))
+    Ok(Some(Ticket { user: UserGuid(user), email: person.email, remembers_login: person.remembers, maker }))
 }
 
 impl Store {
@@ -93,7 +134,8 @@ impl Store {
     /// Postgres cannot be asked.
     pub async fn ticket(&self, ticket: &str, now: Timestamp) -> Result<Option<Ticket>, StoreError> {
         let found = sqlx::query!(
-            r#"select t.user_guid, p.email, coalesce(g.remember_login_data, l.remember_login_data, false) as "remembers!"
+            r#"select t.user_guid, t.is_own, t.maker_kind, t.maker_name, p.email,
+                 coalesce(g.remember_login_data, l.remember_login_data, false) as "remembers!"
                from sign_in_ticket t join person p on p.guid = t.user_guid
                    left join teams_sync g on g.guid = p.configuration_group_guid
                    left join teams_sync l on l.guid = p.location_guid
@@ -102,7 +144,12 @@ impl Store {
             now.to_sqlx(),
         );
         let found = found.fetch_optional(&self.pool).await?;
-        Ok(found.map(|row| Ticket { user: UserGuid(row.user_guid), email: row.email, remembers_login: row.remembers }))
+        Ok(found.map(|row| Ticket {
+            user: UserGuid(row.user_guid),
+            email: row.email,
+            remembers_login: row.remembers,
+            maker: Maker { is_own: row.is_own, kind: row.maker_kind, name: row.maker_name },
+        }))
     }
 
     /// Whether a link could be made with this ticket now, by whoever opened its address in time.

@@ -142,6 +142,74 @@ async fn people_see_their_own_account_and_operators_link_where_they_may() {
     assert_eq!(world.told(put(anna, &here)).await["link"]["by"], "token here");
 }
 
+/// Whoever is confined to a location takes no account that is somebody's elsewhere, by the address or by a link, and learns nothing.
+#[tokio::test]
+async fn a_confined_operator_takes_no_account_of_another_location() {
+    let (world, [anna, ben, cleo]) = World::with_people(["anna", "ben", "cleo"]).await;
+    let (linked, free) = (Uuid::new_v4(), Uuid::new_v4());
+    world.teams_account(linked, "linked@example.com", None, true).await;
+    world.teams_account(free, "free@example.com", None, true).await;
+    world.next_directory().await;
+    world.link(ben, linked).await.unwrap();
+    world.next_directory().await;
+    let here = world.token("here", Role::Operator, Some(world.location)).await;
+    let put = |account: &Value| world.teams_account_request(Method::PUT, anna).bearer_auth(&here).json(account);
+    let moved = async |person: Person, location: Option<Uuid>| {
+        sqlx::query("update person set location_guid = $2 where guid = $1")
+            .bind(person.xphone)
+            .bind(location)
+            .execute(&world.database().await)
+            .await
+            .unwrap();
+    };
+    check_problem(put(&json!({"id": linked})), 409, "teams-account-taken").await;
+    let before = world.linked(anna).await;
+    for elsewhere in [None, Some(Uuid::new_v4())] {
+        moved(ben, elsewhere).await;
+        moved(cleo, elsewhere).await;
+        for account in [
+            json!({"id": linked}),
+            json!({"user_principal_name": "linked@example.com"}),
+            json!({"id": cleo.teams}),
+            json!({"user_principal_name": "cleo@example.com"}),
+        ] {
+            check_problem(put(&account), 403, "wrong-location").await;
+            let problem = put(&account).send().await.unwrap().text().await.unwrap();
+            assert!(!problem.contains(&ben.xphone.to_string()) && !problem.contains(&cleo.xphone.to_string()), "{problem}");
+        }
+    }
+    assert_eq!(world.linked(anna).await, before);
+    assert_eq!(world.app.store.links().await.unwrap().len(), 1, "nothing changed");
+    moved(cleo, Some(world.location)).await;
+    for (account, name) in [(cleo.teams, "cleo@example.com"), (free, "free@example.com")] {
+        assert_eq!(world.told(put(&json!({"id": account}))).await["user_principal_name"], name);
+    }
+}
+
+#[tokio::test]
+async fn whoever_links_may_say_which_account_they_saw() {
+    let (world, [anna]) = World::with_people(["anna"]).await;
+    let other = Uuid::new_v4();
+    world.teams_account(other, "other@example.com", None, true).await;
+    world.next_directory().await;
+    let request = |method| world.teams_account_request(method, anna).bearer_auth(ADMIN_TOKEN);
+    let answer = request(Method::GET).send().await.unwrap();
+    let seen = answer.headers()["etag"].to_str().unwrap().to_owned();
+    let put = |tag: &str| request(Method::PUT).header("if-match", tag).json(&json!({"id": other}));
+    check_problem(put("\"another\""), 412, "stale").await;
+    let answer = put(&seen).send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
+    let now = answer.headers()["etag"].to_str().unwrap().to_owned();
+    assert_ne!(now, seen);
+    check_problem(put(&seen), 412, "stale").await;
+    check_problem(request(Method::DELETE).header("if-match", &seen), 412, "stale").await;
+    assert_eq!(world.linked(anna).await["id"], json!(other));
+    assert_eq!(request(Method::GET).send().await.unwrap().headers()["etag"], now.as_str());
+    assert_eq!(request(Method::DELETE).header("if-match", &now).send().await.unwrap().status(), StatusCode::NO_CONTENT);
+    check_problem(request(Method::DELETE).header("if-match", &now), 412, "stale").await;
+    assert_eq!(world.linked(anna).await["link"], Value::Null);
+}
+
 #[tokio::test]
 async fn subscriptions_are_told_and_everybodys_place_among_them() {
     let (world, [anna]) = World::with_people(["anna"]).await;

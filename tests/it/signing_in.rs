@@ -1,5 +1,6 @@
 //! Users who link their own Teams account: with a one-time address, by signing in, in one browser, and what goes wrong on the way.
 
+mod asked;
 mod browser;
 mod login_data;
 mod refusals;
@@ -59,7 +60,11 @@ async fn a_user_links_the_own_account_and_it_takes_effect_at_once() {
     let entry = &audit["items"][0];
     assert_eq!((&entry["what"], &entry["target"]["id"]), (&json!("teams-account linked by signing in"), &json!(anna.xphone)));
     assert_eq!(entry["who"], json!({"kind": "person", "name": private}));
-    assert_eq!(entry["after"], json!({"id": private, "login_data_kept": false}));
+    assert_eq!(
+        entry["after"],
+        json!({"id": private, "login_data_kept": false,
+        "address_made_by": {"kind": "bootstrap", "name": null}})
+    );
     assert_eq!(audit["items"][1]["what"], "sign-in link made");
     let ticket = url.split_once("ticket=").unwrap().1;
     assert!(!audit.to_string().contains(ticket), "the ticket is told once");
@@ -77,22 +82,27 @@ async fn an_address_is_good_for_an_hour_and_for_one_link() {
     let mut browser = Browser::new(&world);
     // Mail scanners open addresses: that uses nothing up.
     for _ in 0..3 {
-        assert_eq!(Browser::new(&world).open(&used).await.status, 303);
+        assert_eq!(Browser::new(&world).open(&used).await.status, 200);
     }
     assert_eq!(browser.link(&used, PRIVATE).await.status, 200);
     assert_eq!(browser.open(&used).await.status, 410);
     assert_eq!(world.count(r#"sign_ins_total{result="linked"}"#).await, 1);
     assert_eq!(world.count(r#"sign_ins_total{result="ticket_gone"}"#).await, 1);
+    assert_eq!(world.count(r#"sign_ins_total{result="asked"}"#).await, 4);
     world.advance(SignedDuration::from_mins(59));
     let mut in_time = Browser::new(&world);
     let waiting = in_time.go_to_sign_in(&begun).await;
+    let mut reader = Browser::new(&world);
+    let read = reader.open(&late).await;
     let mut slow = Browser::new(&world);
     let too_long = slow.go_to_sign_in(&late).await;
     world.advance(SignedDuration::from_mins(1));
     assert_eq!(browser.open(&late).await.status, 410);
+    assert_eq!(reader.press(&read).await.status, 303, "whoever opened it in time may read");
     let back = world.approve_sign_in(waiting, "anna@example.com").await;
     assert_eq!(in_time.open(&back).await.status, 200, "whoever began in time may finish");
     world.advance(SignedDuration::from_mins(10));
+    assert_eq!(reader.press(&read).await.status, 410);
     let back = world.approve_sign_in(too_long, PRIVATE).await;
     assert_eq!(slow.open(&back).await.status, 410);
     assert_eq!(world.linked(anna).await["id"], json!(anna.teams));

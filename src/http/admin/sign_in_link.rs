@@ -18,7 +18,7 @@ use crate::http::{Admin, sign_in};
 use crate::store;
 use crate::store::audit::{self, Target};
 use crate::store::choice::lock_choice;
-use crate::store::ticket::make_ticket;
+use crate::store::ticket::{Maker, make_ticket};
 
 /// A one-time address.
 #[derive(Debug, Serialize, ToSchema)]
@@ -37,8 +37,8 @@ pub fn router() -> OpenApiRouter<Admin> {
 
 /// Make a one-time address with which a user links the own Teams account
 ///
-/// It is told this once, is good for an hour and for one link. People without a role make one for themselves, as long as anything
-/// is kept in step for them.
+/// It is told this once, is good for an hour and for one link. Whoever opens it is asked first whether they are this user. People without a role make one for themselves, as long as anything
+/// is kept in step for them; such an address takes no account away that is somebody else's by the address.
 #[utoipa::path(post, path = "/v1/users/{guid}/sign-in-link", operation_id = "makeUserSignInLink", tag = "users",
     security(("bearer" = ["operator"])), extensions(("x-scope" = json!("user"))),
     params(("guid" = uuid::Uuid, Path, description = "The user, by XPhone's guid")),
@@ -54,7 +54,8 @@ async fn make(permit: OperatorOrSelf, State(admin): State<Admin>) -> Result<(Sta
     if permit.is_self && choice.effective.mode == Mode::None {
         return Err(Problem::new(Kind::NoChoice, "nothing is kept in step for you, so there is nothing to link an account for"));
     }
-    let (ticket, expires_at) = make_ticket(&mut tx, user, now).await?;
+    let maker = Maker::new(&permit.caller.actor, permit.is_self);
+    let (ticket, expires_at) = make_ticket(&mut tx, user, &maker, now).await?;
     let target = Target { kind: "user", id: Some(user.to_string()) };
     let mut entry = permit.caller.entry("sign-in link made", target);
     entry.after = Some(json!({"expires_at": expires_at}));

@@ -1,6 +1,5 @@
 //! Who a user is in Teams: seen, linked by hand, and left to the e-mail address again.
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use jiff::Timestamp;
@@ -12,13 +11,14 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 
 use super::auth::{OperatorNotSelf, ViewerOrSelf};
+use super::etag::{Precondition, Tagged};
 use super::extract::Body;
-use crate::domain::ids::{TeamsUserId, UserGuid};
+use crate::domain::ids::{LocationGuid, TeamsUserId, UserGuid};
 use crate::http::Admin;
 use crate::http::problem::{Kind, Problem};
 use crate::store;
 use crate::store::audit::{self, Target};
-use crate::store::directory::link::{self, Linked, Named};
+use crate::store::directory::link::{self, Holders, Linked, Named};
 
 /// Entra ID's own sign-in names are shorter.
 const NAME_CHARACTERS_MAX: usize = 256;
@@ -86,35 +86,42 @@ pub fn router() -> OpenApiRouter<Admin> {
 #[utoipa::path(get, path = "/v1/users/{guid}/teams-account", operation_id = "getUserTeamsAccount", tag = "users",
     security(("bearer" = ["viewer"])), extensions(("x-scope" = json!("user"))),
     params(("guid" = Uuid, Path, description = "The user, by XPhone's guid")),
-    responses((status = 200, body = TeamsAccount, description = "Who, and why"), (status = 400, description = "bad-guid"),
+    responses((status = 200, body = TeamsAccount, description = "Who, and why", headers(("ETag" = String))),
+        (status = 400, description = "bad-guid"),
         (status = 404, description = "There is no such user")))]
-async fn show(permit: ViewerOrSelf, State(admin): State<Admin>) -> Result<Json<TeamsAccount>, Problem> {
+async fn show(permit: ViewerOrSelf, State(admin): State<Admin>) -> Result<Tagged<TeamsAccount>, Problem> {
     account(&admin, permit.who.user).await
 }
 
 /// Link a user to a Teams account by hand
 ///
 /// It beats the e-mail address, and takes the account away from whoever has it by address. What the gateway showed on the account
-/// before is taken back first. Login data that was kept with an earlier link is forgotten.
+/// before is taken back first. Login data that was kept with an earlier link is forgotten. A token that is confined to a location takes
+/// no account that belongs to somebody elsewhere.
 #[utoipa::path(put, path = "/v1/users/{guid}/teams-account", operation_id = "putUserTeamsAccount", tag = "users",
     security(("bearer" = ["operator"])), extensions(("x-scope" = json!("location"))),
-    params(("guid" = Uuid, Path, description = "The user, by XPhone's guid")), request_body = Wanted,
-    responses((status = 200, body = TeamsAccount, description = "The link holds; it takes effect at once"),
+    params(("guid" = Uuid, Path, description = "The user, by XPhone's guid"),
+        ("If-Match" = Option<String>, Header, description = "Only if this is so now")), request_body = Wanted,
+    responses((status = 200, body = TeamsAccount, description = "The link holds; it takes effect at once", headers(("ETag" = String))),
         (status = 400, description = "bad-guid, bad-json"), (status = 404, description = "There is no such user"),
         (status = 409, description = "teams-account-unknown, teams-account-disabled, teams-account-taken"),
+        (status = 412, description = "It is another one by now"),
         (status = 413, description = "The body is too long"), (status = 415, description = "The body is not JSON"),
         (status = 422, description = "The body is not of this form")))]
 async fn put(
     permit: OperatorNotSelf,
     State(admin): State<Admin>,
+    precondition: Precondition,
     Body(wanted): Body<Wanted>,
-) -> Result<Json<TeamsAccount>, Problem> {
+) -> Result<Tagged<TeamsAccount>, Problem> {
     let (user, now) = (permit.who.user, admin.clock.now());
     let named = named(&wanted)?;
     let mut tx = admin.store.begin().await?;
     let before = link::lock_link(&mut tx, user).await?.ok_or_else(gone)?;
-    let linked = link::link(&mut tx, user, named, &permit.caller.describe(), now).await?;
-    let after = linked_to(linked)?;
+    precondition.check(Some(&TeamsAccount::from(link::read_account(&mut *tx, user).await?)))?;
+    let from = permit.caller.location.map_or(Holders::Anybody, Holders::Within);
+    let linked = link::link(&mut tx, user, named, from, &permit.caller.describe(), now).await?;
+    let after = linked_to(linked, permit.caller.location)?;
     let mut entry = permit.caller.entry("teams-account linked", target(user));
     (entry.before, entry.after) = (before.map(|id| json!({"id": id.0})), Some(json!({"id": after.0})));
     audit::record(&mut tx, &entry, now).await?;
@@ -128,13 +135,16 @@ async fn put(
 /// The e-mail address decides again, and login data that was kept is forgotten.
 #[utoipa::path(delete, path = "/v1/users/{guid}/teams-account", operation_id = "deleteUserTeamsAccount", tag = "users",
     security(("bearer" = ["operator"])), extensions(("x-scope" = json!("location"))),
-    params(("guid" = Uuid, Path, description = "The user, by XPhone's guid")),
+    params(("guid" = Uuid, Path, description = "The user, by XPhone's guid"),
+        ("If-Match" = Option<String>, Header, description = "Only if this is so now")),
     responses((status = 204, description = "There is no link"), (status = 400, description = "bad-guid"),
-        (status = 404, description = "There is no such user")))]
-async fn remove(permit: OperatorNotSelf, State(admin): State<Admin>) -> Result<StatusCode, Problem> {
+        (status = 404, description = "There is no such user"), (status = 412, description = "It is another one by now")))]
+async fn remove(permit: OperatorNotSelf, State(admin): State<Admin>, precondition: Precondition) -> Result<StatusCode, Problem> {
     let (user, now) = (permit.who.user, admin.clock.now());
     let mut tx = admin.store.begin().await?;
-    let Some(before) = link::lock_link(&mut tx, user).await?.ok_or_else(gone)? else { return Ok(StatusCode::NO_CONTENT) };
+    let before = link::lock_link(&mut tx, user).await?.ok_or_else(gone)?;
+    precondition.check(Some(&TeamsAccount::from(link::read_account(&mut *tx, user).await?)))?;
+    let Some(before) = before else { return Ok(StatusCode::NO_CONTENT) };
     let mut entry = permit.caller.entry("teams-account unlinked", target(user));
     entry.before = Some(json!({"id": before.0}));
     audit::record(&mut tx, &entry, now).await?;
@@ -163,7 +173,7 @@ pub fn is_name(name: &str) -> bool {
 }
 
 /// The account, or why there is no link.
-fn linked_to(linked: Linked) -> Result<TeamsUserId, Problem> {
+fn linked_to(linked: Linked, reach: Option<LocationGuid>) -> Result<TeamsUserId, Problem> {
     match linked {
         Linked::Done(account) => Ok(account),
         Linked::NoSuchUser => Err(gone()),
@@ -174,6 +184,11 @@ fn linked_to(linked: Linked) -> Result<TeamsUserId, Problem> {
         Linked::Disabled => {
             let detail = "this account may not sign in: enable it in Entra ID, wait directory.refresh_seconds, and link it then";
             Err(Problem::new(Kind::TeamsAccountDisabled, detail))
+        }
+        Linked::OutOfReach => {
+            let reach = reach.map(|location| location.to_string()).unwrap_or_default();
+            let detail = format!("the token reaches what belongs to location {reach} only; this account is somebody's elsewhere");
+            Err(Problem::new(Kind::WrongLocation, detail))
         }
         Linked::Taken(Some(holder)) => {
             let detail = format!("user {holder} is linked to this account: take that link away first");
@@ -193,18 +208,23 @@ fn target(user: UserGuid) -> Target {
     Target { kind: "user", id: Some(user.to_string()) }
 }
 
-async fn account(admin: &Admin, user: UserGuid) -> Result<Json<TeamsAccount>, Problem> {
-    let account = admin.store.teams_account(user).await?;
-    let login = account.login.map(|login| Login {
-        state: if login.problem.is_some() { "needs_sign_in" } else { "kept" },
-        problem: login.problem,
-        kept_at: login.kept_at,
-        renewed_at: login.renewed_at,
-    });
-    Ok(Json(TeamsAccount {
-        id: account.id.map(|id| id.0),
-        user_principal_name: account.user_principal_name,
-        link: account.link.map(|made| Link { by: made.by, at: made.at }),
-        login,
-    }))
+async fn account(admin: &Admin, user: UserGuid) -> Result<Tagged<TeamsAccount>, Problem> {
+    Ok(Tagged(admin.store.teams_account(user).await?.into()))
+}
+
+impl From<link::Account> for TeamsAccount {
+    fn from(account: link::Account) -> Self {
+        let login = account.login.map(|login| Login {
+            state: if login.problem.is_some() { "needs_sign_in" } else { "kept" },
+            problem: login.problem,
+            kept_at: login.kept_at,
+            renewed_at: login.renewed_at,
+        });
+        Self {
+            id: account.id.map(|id| id.0),
+            user_principal_name: account.user_principal_name,
+            link: account.link.map(|made| Link { by: made.by, at: made.at }),
+            login,
+        }
+    }
 }

@@ -63,6 +63,15 @@ impl Attempt {
         self.state().as_bytes().ct_eq(told.as_bytes()).into()
     }
 
+    /// What the page puts into its form: whoever posts without it did not see for whom the link is.
+    pub fn proof(&self) -> String {
+        self.derived("confirmed")
+    }
+
+    pub fn is_proof(&self, told: &str) -> bool {
+        self.proof().as_bytes().ct_eq(told.as_bytes()).into()
+    }
+
     /// Lax: the browser comes back from another site, by following an address.
     pub fn cookie(&self, is_secure: bool) -> HeaderValue {
         let secret = URL_SAFE_NO_PAD.encode(self.secret.as_slice());
@@ -112,6 +121,7 @@ mod tests {
             let back = Attempt::of(&brought_back(&format!("other=1; {pair}; third=3")), is_secure).unwrap();
             assert_eq!(back.ticket(), ticket());
             assert!(back.is_state(&attempt.state()) && !back.is_state(&attempt.nonce()) && !back.is_state(""));
+            assert!(back.is_proof(&attempt.proof()) && !back.is_proof(&attempt.state()) && !back.is_proof(""));
             assert_eq!((back.nonce(), back.verifier()), (attempt.nonce(), attempt.verifier()));
             assert!(Attempt::of(&brought_back(pair), !is_secure).is_none(), "under another name");
             assert!(cookie.contains("HttpOnly; SameSite=Lax") && cookie.contains("Path=/;"));

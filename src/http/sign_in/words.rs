@@ -1,4 +1,4 @@
-//! What the pages say, in English and in German: what was linked, or what went wrong and what to do.
+//! What the pages say, in English and in German: for whom the link is, what was linked, or what went wrong and what to do.
 
 use std::time::Duration;
 
@@ -9,6 +9,10 @@ use super::language::Language;
 /// How it went.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Message {
+    /// Nothing has happened yet: whether this person is the XPhone user of this address.
+    Asked {
+        user: Option<String>,
+    },
     Linked(Linked),
     Failed(Failure),
 }
@@ -59,7 +63,7 @@ pub enum Login {
 impl Message {
     pub fn status(&self) -> StatusCode {
         match self {
-            Self::Linked(_) => StatusCode::OK,
+            Self::Asked { .. } | Self::Linked(_) => StatusCode::OK,
             Self::Failed(failure) => failure.status(),
         }
     }
@@ -67,6 +71,7 @@ impl Message {
     /// Stable text for metrics.
     pub fn label(&self) -> &'static str {
         match self {
+            Self::Asked { .. } => "asked",
             Self::Linked(_) => "linked",
             Self::Failed(failure) => failure.label(),
         }
@@ -79,9 +84,18 @@ impl Message {
         }
     }
 
+    /// What the page's button says, if it has one.
+    pub fn button(&self, language: Language) -> Option<&'static str> {
+        matches!(self, Self::Asked { .. }).then_some(match language {
+            Language::English => "That is me: sign in",
+            Language::German => "Das bin ich: anmelden",
+        })
+    }
+
     /// The title, and the paragraphs under it; plain text.
     pub fn words(&self, language: Language) -> (&'static str, Vec<String>) {
         let failure = match self {
+            Self::Asked { user } => return asked(user.as_deref(), language),
             Self::Linked(linked) => return linked.words(language),
             Self::Failed(failure) => failure,
         };
@@ -91,6 +105,32 @@ impl Message {
         };
         (title, vec![text.to_owned(), what_to_do.to_owned()])
     }
+}
+
+fn asked(user: Option<&str>, language: Language) -> (&'static str, Vec<String>) {
+    let (title, what, whose) = match language {
+        Language::English => (
+            "Link your Teams account?",
+            format!(
+                "You link the Teams account with which you sign in next to the XPhone user {}. Each then shows when you are on the \
+                 phone in the other, as far as your organisation wants that.",
+                user.unwrap_or("for whom this link was made")
+            ),
+            "Go on only if that XPhone user is you. If it is not, close this page, even if somebody you know sent you the link: \
+             nothing is linked then.",
+        ),
+        Language::German => (
+            "Teams-Konto verknüpfen?",
+            format!(
+                "Sie verknüpfen das Teams-Konto, mit dem Sie sich gleich anmelden, mit dem XPhone-Benutzer {}. Dann zeigt jedes der \
+                 beiden, wenn Sie im anderen telefonieren, soweit Ihre Organisation das will.",
+                user.unwrap_or("dieses Links")
+            ),
+            "Fahren Sie nur fort, wenn Sie dieser XPhone-Benutzer sind. Sind Sie es nicht, schließen Sie diese Seite, auch wenn jemand, \
+             den Sie kennen, Ihnen den Link geschickt hat: Dann wird nichts verknüpft.",
+        ),
+    };
+    (title, vec![what, whose.to_owned()])
 }
 
 impl Failure {
@@ -322,7 +362,7 @@ mod tests {
             Failure::TooMany(wait),
         ];
         let linked = Linked { account: None, user: None, login: Login::Federated };
-        let messages = failures.map(Message::Failed).into_iter().chain([Message::Linked(linked)]);
+        let messages = failures.map(Message::Failed).into_iter().chain([Message::Linked(linked), Message::Asked { user: None }]);
         for message in messages {
             let (english, german) = (message.words(Language::English), message.words(Language::German));
             assert_ne!(english.0, german.0);

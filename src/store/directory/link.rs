@@ -2,11 +2,11 @@
 
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
-use sqlx::Acquire;
+use sqlx::{Acquire, PgExecutor};
 
 use super::due::{self, Due};
 use crate::domain::directory::Link;
-use crate::domain::ids::{TeamsUserId, UserGuid};
+use crate::domain::ids::{LocationGuid, TeamsUserId, UserGuid};
 use crate::store::{Store, StoreError, Tx};
 
 const ONE_TEAMS_USER_ONCE: &str = "teams_link_teams_id";
@@ -20,6 +20,17 @@ pub enum Named<'a> {
     UserPrincipalName(&'a str),
 }
 
+/// From whom a link may take its account away, so far as they have it by a link or by the address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holders {
+    /// From anybody.
+    Anybody,
+    /// From whoever belongs to this location.
+    Within(LocationGuid),
+    /// From nobody.
+    Nobody,
+}
+
 /// What became of a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Linked {
@@ -31,6 +42,8 @@ pub enum Linked {
     NoSuchAccount,
     /// The account may not sign in.
     Disabled,
+    /// Somebody has that Teams user from whom it may not be taken.
+    OutOfReach,
     /// Somebody else is linked to that Teams user: who, unless that was undone meanwhile.
     Taken(Option<UserGuid>),
 }
@@ -89,10 +102,38 @@ pub async fn lock_link(tx: &mut Tx<'_>, user: UserGuid) -> Result<Option<Option<
 ///
 /// # Errors
 /// Postgres could not; the transaction is of no use any more.
-pub async fn link(tx: &mut Tx<'_>, user: UserGuid, named: Named<'_>, by: &str, now: Timestamp) -> Result<Linked, StoreError> {
+pub async fn link(
+    tx: &mut Tx<'_>,
+    user: UserGuid,
+    named: Named<'_>,
+    from: Holders,
+    by: &str,
+    now: Timestamp,
+) -> Result<Linked, StoreError> {
     if lock_link(tx, user).await?.is_none() {
         return Ok(Linked::NoSuchUser);
     }
+    let Some((account, is_enabled)) = find(tx, named).await? else { return Ok(Linked::NoSuchAccount) };
+    if !may_take(tx, account, user, from).await? {
+        return Ok(Linked::OutOfReach);
+    }
+    if !is_enabled {
+        return Ok(Linked::Disabled);
+    }
+    if !put(tx, user, account, by, now).await? {
+        // Who came first may be somebody else than was there before.
+        if !may_take(tx, account, user, from).await? {
+            return Ok(Linked::OutOfReach);
+        }
+        let holder = sqlx::query_scalar!("select user_guid from teams_link where teams_id = $1", account.0);
+        return Ok(Linked::Taken(holder.fetch_optional(&mut **tx).await?.map(UserGuid)));
+    }
+    due::ask(&mut *tx, Due::Matching).await?;
+    Ok(Linked::Done(account))
+}
+
+/// The account, and whether it may sign in.
+async fn find(tx: &mut Tx<'_>, named: Named<'_>) -> Result<Option<(TeamsUserId, bool)>, StoreError> {
     let (id, name) = match named {
         Named::Id(id) => (Some(id.0), None),
         Named::UserPrincipalName(name) => (None, Some(name)),
@@ -102,31 +143,48 @@ pub async fn link(tx: &mut Tx<'_>, user: UserGuid, named: Named<'_>, by: &str, n
         id,
         name,
     );
-    let Some(account) = account.fetch_optional(&mut **tx).await? else { return Ok(Linked::NoSuchAccount) };
-    if !account.enabled {
-        return Ok(Linked::Disabled);
-    }
+    Ok(account.fetch_optional(&mut **tx).await?.map(|row| (TeamsUserId(row.id), row.enabled)))
+}
+
+async fn may_take(tx: &mut Tx<'_>, account: TeamsUserId, user: UserGuid, from: Holders) -> Result<bool, StoreError> {
+    let location = match from {
+        Holders::Anybody => return Ok(true),
+        Holders::Within(location) => Some(location.0),
+        Holders::Nobody => None,
+    };
+    let others = sqlx::query_scalar!(
+        r#"select exists (
+               select from person where guid <> $2 and ($3::uuid is null or location_guid is distinct from $3)
+                   and guid in (select guid from person where teams_id = $1 union select user_guid from teams_link where teams_id = $1)
+           ) as "exists!""#,
+        account.0,
+        user.0,
+        location,
+    );
+    Ok(!others.fetch_one(&mut **tx).await?)
+}
+
+/// Writes the link; `false`: somebody else is linked to the account.
+async fn put(tx: &mut Tx<'_>, user: UserGuid, account: TeamsUserId, by: &str, now: Timestamp) -> Result<bool, StoreError> {
     let mut attempt = tx.begin().await?;
     sqlx::query!("delete from kept_login where user_guid = $1", user.0).execute(&mut *attempt).await?;
     let linked = sqlx::query!(
         "insert into teams_link (user_guid, teams_id, linked_by, linked_at) values ($1, $2, $3, $4)
          on conflict (user_guid) do update set teams_id = excluded.teams_id, linked_by = excluded.linked_by, linked_at = excluded.linked_at",
         user.0,
-        account.id,
+        account.0,
         by,
         now.to_sqlx(),
     );
     match linked.execute(&mut *attempt).await {
         Err(sqlx::Error::Database(refusal)) if refusal.constraint() == Some(ONE_TEAMS_USER_ONCE) => {
             attempt.rollback().await?;
-            let holder = sqlx::query_scalar!("select user_guid from teams_link where teams_id = $1", account.id);
-            return Ok(Linked::Taken(holder.fetch_optional(&mut **tx).await?.map(UserGuid)));
+            return Ok(false);
         }
         linked => linked?,
     };
     attempt.commit().await?;
-    due::ask(&mut *tx, Due::Matching).await?;
-    Ok(Linked::Done(TeamsUserId(account.id)))
+    Ok(true)
 }
 
 /// Takes a user's link away, and with it the login data that was kept.
@@ -153,23 +211,31 @@ impl Store {
     /// # Errors
     /// Postgres cannot be asked, or there is no such user.
     pub async fn teams_account(&self, user: UserGuid) -> Result<Account, StoreError> {
-        let row = sqlx::query!(
-            r#"select coalesce(l.teams_id, p.teams_id) as id, t.user_principal_name as "user_principal_name?",
+        read_account(&self.pool, user).await
+    }
+}
+
+/// The same within a transaction, such as one that [locked the link](lock_link).
+///
+/// # Errors
+/// Postgres cannot be asked, or there is no such user.
+pub async fn read_account(by: impl PgExecutor<'_>, user: UserGuid) -> Result<Account, StoreError> {
+    let row = sqlx::query!(
+        r#"select coalesce(l.teams_id, p.teams_id) as id, t.user_principal_name as "user_principal_name?",
                  l.linked_by as "linked_by?", l.linked_at as "linked_at?", k.kept_at as "kept_at?", k.renewed_at as "renewed_at?",
                  k.problem
                from person p left join teams_link l on l.user_guid = p.guid left join kept_login k on k.user_guid = p.guid
                    left join teams_person t on t.id = coalesce(l.teams_id, p.teams_id)
                where p.guid = $1"#,
-            user.0,
-        );
-        let row = row.fetch_one(&self.pool).await?;
-        let made = row.linked_by.zip(row.linked_at).map(|(by, at)| Made { by, at: at.to_jiff() });
-        let times = row.kept_at.zip(row.renewed_at);
-        let login = times.map(|(kept_at, renewed_at)| Login {
-            kept_at: kept_at.to_jiff(),
-            renewed_at: renewed_at.to_jiff(),
-            problem: row.problem,
-        });
-        Ok(Account { id: row.id.map(TeamsUserId), user_principal_name: row.user_principal_name, link: made, login })
-    }
+        user.0,
+    );
+    let row = row.fetch_one(by).await?;
+    let made = row.linked_by.zip(row.linked_at).map(|(by, at)| Made { by, at: at.to_jiff() });
+    let times = row.kept_at.zip(row.renewed_at);
+    let login = times.map(|(kept_at, renewed_at)| Login {
+        kept_at: kept_at.to_jiff(),
+        renewed_at: renewed_at.to_jiff(),
+        problem: row.problem,
+    });
+    Ok(Account { id: row.id.map(TeamsUserId), user_principal_name: row.user_principal_name, link: made, login })
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use reqwest::header::{ACCEPT_LANGUAGE, COOKIE, HeaderMap, LOCATION, SET_COOKIE};
 use reqwest::redirect::Policy;
-use reqwest::{Client, Method};
+use reqwest::{Client, Method, RequestBuilder};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -15,6 +15,15 @@ pub struct Page {
     pub status: u16,
     pub headers: HeaderMap,
     pub text: String,
+}
+
+impl Page {
+    /// What the form of the page sends.
+    pub fn fields(&self) -> BTreeMap<String, String> {
+        let inputs = self.text.split("<input type=\"hidden\" name=\"").skip(1);
+        let fields = inputs.map(|input| input.split_once("\" value=\"").unwrap());
+        fields.map(|(name, rest)| (name.to_owned(), rest.split_once('"').unwrap().0.to_owned())).collect()
+    }
 }
 
 pub struct Browser {
@@ -35,8 +44,19 @@ impl Browser {
 
     /// Opens an address and follows nothing.
     pub async fn open(&mut self, url: &str) -> Page {
+        self.send(url, self.http.get(url)).await
+    }
+
+    /// Presses the button of the page at this address; follows nothing.
+    pub async fn press(&mut self, page: &Page) -> Page {
+        let url = format!("{}/sign-in", self.gateway);
+        let request = self.http.post(&url).form(&page.fields());
+        self.send(&url, request).await
+    }
+
+    async fn send(&mut self, url: &str, request: RequestBuilder) -> Page {
         let is_gateway = url.starts_with(&self.gateway);
-        let mut request = self.http.get(url).header(ACCEPT_LANGUAGE, self.language);
+        let mut request = request.header(ACCEPT_LANGUAGE, self.language);
         if is_gateway && !self.cookies.is_empty() {
             let cookies: Vec<_> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
             request = request.header(COOKIE, cookies.join("; "));
@@ -61,9 +81,11 @@ impl Browser {
         }
     }
 
-    /// Opens the one-time address and waits on the login server's page; tells under which id.
+    /// Opens the one-time address, says yes, and waits on the login server's page; tells under which id.
     pub async fn go_to_sign_in(&mut self, url: &str) -> Uuid {
-        let sent = self.open(url).await;
+        let asked = self.open(url).await;
+        assert_eq!(asked.status, 200, "{}", asked.text);
+        let sent = self.press(&asked).await;
         assert_eq!(sent.status, 303, "{}", sent.text);
         let login = self.open(sent.headers[LOCATION].to_str().unwrap()).await;
         assert_eq!(login.status, 200, "{}", login.text);

@@ -19,9 +19,12 @@ impl Story {
         let themes = Themes::of(&mut rng, setup.replicas);
         let length = rng.usize(2..12);
         let quarrels = rng.u8(0..10) == 0;
-        let mut beat = || match quarrels {
-            true => Beat { pause: rng.i64(0..15 * SECOND), seed: rng.u64(..), step: quarrel(&mut rng) },
-            false => Beat { pause: pause(&mut rng), seed: rng.u64(..), step: themes.step(&mut rng) },
+        let mut beat = || {
+            if quarrels {
+                Beat { pause: rng.i64(0..15 * SECOND), seed: rng.u64(..), step: quarrel(&mut rng) }
+            } else {
+                Beat { pause: pause(&mut rng), seed: rng.u64(..), step: themes.step(&mut rng) }
+            }
         };
         let beats = (0..length).map(|_| beat()).collect();
         Self { seed, setup, beats }

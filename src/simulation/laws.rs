@@ -3,11 +3,12 @@
 use jiff::Timestamp;
 
 use super::account_of;
+use super::graph::Preferred;
 use super::mailbox::{Content, Letter};
 use super::oracle::{Native, PUT_OFF_MAX};
 use super::store::{APPOINTMENT, PREFERRED, SESSION};
 use super::story::{HOUR, JUMP_MAX, MINUTE, Ms, SECOND};
-use super::world::World;
+use super::world::{World, true_time};
 use crate::domain::expiry;
 use crate::domain::ids::TeamsUserId;
 use crate::domain::mapping::{Meeting, StatusKind, TeamsNative, TeamsWords, XphoneEntry};
@@ -176,8 +177,10 @@ pub fn clears(world: &mut World, account: usize) {
     let age = world.now - held.at;
     // Nobody reads whoever is no longer matched: what is theirs is taken away unseen. And Offline is taken for ours.
     let unread = world.store.teams_user.map(account_of) != Some(account) || world.accounts[account].client.is_none();
-    // What looks like ours and was picked while ours was there nobody can tell.
-    if !held.like_ours && age > UNSEEN && !unread {
+    // What looks like ours and was picked while ours was there, or was on its way and nobody had noticed, nobody can tell.
+    let set_from = world.store.teams_slot(PREFERRED).live.map(|live| true_time(live.from));
+    let alike = held.value == Preferred::DoNotDisturb && set_from.is_none_or(|from| held.at >= from - MINUTE);
+    if !held.like_ours && !alike && age > UNSEEN && !unread {
         world.break_law("nobody's own choice is wiped", |_| {
             format!("{:?}, picked {} s before, is cleared", held.value, age / SECOND)
         });

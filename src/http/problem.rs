@@ -212,8 +212,13 @@ impl Problem {
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         tracing::error!(error = %chain(&error), "a request failed");
-        let detail = "the database cannot be used just now; try again, and look at the gateway's log";
-        Self::new(Kind::DatabaseUnavailable, detail)
+        match error {
+            StoreError::Unavailable(_) => {
+                let detail = "the database cannot be used just now; try again, and look at the gateway's log";
+                Self::new(Kind::DatabaseUnavailable, detail)
+            }
+            _ => Self::new(Kind::Internal, "this cannot be answered; the gateway's log says why"),
+        }
     }
 }
 

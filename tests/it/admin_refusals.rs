@@ -82,6 +82,7 @@ async fn every_operation_refuses_whoever_it_must() {
             check_problem(operation.request(&world, target).body("{"), 401, "not-signed-in").await;
             let bad = || operation.request(&world, target).bearer_auth(ADMIN_TOKEN);
             check_problem(bad().json(&json!({"no": "such"})), 422, "bad-body").await;
+            check_problem(bad().json(&json!(["telephony", true, false, false])), 422, "bad-body").await;
             check_problem(bad().header("content-type", "application/json").body("{"), 400, "bad-json").await;
         }
         for (role, token) in &roles {

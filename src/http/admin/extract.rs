@@ -6,6 +6,7 @@ use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use crate::http::Admin;
@@ -31,10 +32,13 @@ impl<T: DeserializeOwned> FromRequest<Admin> for Body<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, admin: &Admin) -> Result<Self, Problem> {
-        match Json::<T>::from_request(request, admin).await {
-            Ok(Json(body)) => Ok(Self(body)),
-            Err(refused) => Err(Problem::new(kind(&refused), refused.body_text())),
+        let read = Json::<Box<RawValue>>::from_request(request, admin).await;
+        let Json(body) = read.map_err(|refused| Problem::new(kind(&refused), refused.body_text()))?;
+        // Serde would take a list of values for an object.
+        if !body.get().starts_with('{') {
+            return Err(Problem::new(Kind::BadBody, "the body must be a JSON object"));
         }
+        serde_json::from_str(body.get()).map(Self).map_err(|error| Problem::new(Kind::BadBody, error.to_string()))
     }
 }
 

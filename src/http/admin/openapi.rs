@@ -51,6 +51,8 @@ pub fn complete(mut document: OpenApi) -> OpenApi {
     (document.info.license, document.info.contact) = (None, None);
     "1".clone_into(&mut document.info.version);
     let components = document.components.get_or_insert_default();
+    let inherited = components.schemas.iter_mut().filter(|(name, _)| name.starts_with("Inherited_"));
+    inherited.for_each(|(_, schema)| set_may_be_null(schema));
     components.schemas.insert(ProblemDetails::name().into_owned(), ProblemDetails::schema());
     let bearer = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
@@ -112,6 +114,14 @@ fn examples(status: &str, scope: &str, response: &Response) -> Content {
     };
     let schema = Ref::from_schema_name(ProblemDetails::name());
     ContentBuilder::new().schema(Some(schema)).examples_from_iter(kinds.map(example)).build()
+}
+
+/// What is made for every kind of setting cannot tell by its type that nothing may be set.
+fn set_may_be_null(schema: &mut RefOr<Schema>) {
+    let RefOr::T(Schema::Object(schema)) = schema else { return };
+    if let Some(RefOr::T(Schema::Object(set))) = schema.properties.get_mut("set") {
+        set.schema_type = SchemaType::Array(vec![Type::Object, Type::Null]);
+    }
 }
 
 /// A parameter that is not sent is left out; none is sent as null.

@@ -99,6 +99,10 @@ pub enum StoreError {
     Unknown(String),
 }
 
+/// Classes of Postgres' refusals that say nothing about the statement: connections broken (08), the database not there (3D), others in
+/// the way (40, 55), connections or space used up (53), the server starting or ending (57).
+const PASSING: [&str; 6] = ["08", "3D", "40", "53", "55", "57"];
+
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         match error {
@@ -107,9 +111,8 @@ impl From<sqlx::Error> for StoreError {
             | sqlx::Error::PoolTimedOut
             | sqlx::Error::PoolClosed
             | sqlx::Error::WorkerCrashed => Self::Unavailable(error),
-            // Class 57: the server is shutting down or starting; class 53: it is out of connections or space.
             sqlx::Error::Database(ref refusal)
-                if refusal.code().is_some_and(|code| code.starts_with("57") || code.starts_with("53")) =>
+                if refusal.code().is_some_and(|code| PASSING.iter().any(|class| code.starts_with(class))) =>
             {
                 Self::Unavailable(error)
             }

@@ -40,7 +40,6 @@ pub(super) fn decide(snapshot: &Snapshot, remembered: Option<Remembered>) -> (Sl
         Slot::Empty | Slot::Shown(_) => Ok(wanted),
     });
     match wanted {
-        Ok(_) if slot == Slot::Empty && is_doubtful(snapshot) => hold(slot, ran_out, Reason::AwaitingRead),
         Ok(wanted) if end(snapshot, wanted.limit) <= snapshot.now => (lapse(snapshot, &wanted), None),
         Ok(wanted) => show(snapshot, &slot, &wanted),
         Err(reason @ (Reason::TeamsUnread | Reason::XphoneUnread)) if may_stay(&slot, cause, snapshot) => {
@@ -48,12 +47,6 @@ pub(super) fn decide(snapshot: &Snapshot, remembered: Option<Remembered>) -> (Sl
         }
         Err(reason) => (nothing(slot, ran_out, reason), None),
     }
-}
-
-/// What Teams says now may be ours: what it said before may have ended since. What is shown stays, but nothing is shown on that word
-/// alone; a read follows when ours was taken away.
-fn is_doubtful(snapshot: &Snapshot) -> bool {
-    snapshot.teams.is_some_and(|newest| echo::is_echo(snapshot, newest))
 }
 
 /// What became of the slot by itself: run out, undone by a person, or free again because the cause has ended. As long as Teams is

@@ -107,7 +107,6 @@ impl Reason {
             Self::TeamsUnread => "Teams has not been read yet for this user",
             Self::XphoneUnread => "XPhone has not been heard yet for this user, or not for some minutes",
             Self::StillClearing => "what is shown for the Teams user matched before is taken away first",
-            Self::AwaitingRead if in_xphone => "Teams is read first: what it shows may be what the gateway put there",
             Self::AwaitingRead => "Teams is read first: only what is still ours is taken away",
             Self::NotMatched => "no single Teams user has this user's e-mail address",
             Self::PolicyOff => "nothing is synchronised for this user",

@@ -207,19 +207,6 @@ fn do_not_disturb_picked_and_switched_off_behind_our_session_leaves_the_session(
 }
 
 #[test]
-fn what_teams_said_before_ours_hid_it_is_read_again_before_it_shows() {
-    let mut anna = Story::new();
-    anna.read(TeamsWords::InAConferenceCall);
-    assert!(matches!(anna.facts.appointment, Slot::Shown(_)));
-    assert_eq!(anna.after(minutes(1)).xphone(UNDISTURBED), (Told::Nothing, Told::Set));
-    anna.after(minutes(1)).read(TeamsWords::DoNotDisturb);
-    assert_eq!(anna.xphone(FREE), (Told::Nothing, Told::Cleared));
-    assert_eq!((&anna.facts.appointment, anna.last.appointment.reason), (&Slot::Empty, Reason::AwaitingRead));
-    anna.after(SECOND * 10).read(TeamsWords::Free);
-    assert_eq!((&anna.facts.appointment, anna.native()), (&Slot::Empty, TeamsNative::Free), "it had ended");
-}
-
-#[test]
 fn an_echo_of_whom_nothing_is_known_counts_as_free() {
     let mut anna = Story::new();
     anna.xphone(CALLING);

@@ -38,7 +38,8 @@ impl<T: DeserializeOwned> FromRequest<Admin> for Body<T> {
         if !body.get().starts_with('{') {
             return Err(Problem::new(Kind::BadBody, "the body must be a JSON object"));
         }
-        serde_json::from_str(body.get()).map(Self).map_err(|error| Problem::new(Kind::BadBody, error.to_string()))
+        let read = Json::<T>::from_bytes(body.get().as_bytes());
+        read.map(|Json(body)| Self(body)).map_err(|refused| Problem::new(kind(&refused), refused.body_text()))
     }
 }
 

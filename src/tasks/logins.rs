@@ -21,6 +21,8 @@ const LEASE: &str = "logins";
 const LEASE_LIFE: SignedDuration = SignedDuration::from_secs(120);
 /// In one run; each is a request to Entra ID.
 const LOGINS_PER_RUN_MAX: usize = 20;
+/// So many failures say that it is not about one login.
+const FAILURES_MAX: usize = 3;
 
 /// Proves links anew.
 pub struct Logins {
@@ -54,21 +56,38 @@ impl Logins {
             tracing::info!(users = forgotten, "login data was forgotten: what is set no longer says to remember it");
         }
         let due = self.store.logins_due(self.clock.now(), LOGINS_PER_RUN_MAX).await?;
-        for login in &due {
+        if due.unopenable > 0 {
+            let users = due.unopenable;
+            tracing::error!(users, "no key opens login data that was kept: give the key that sealed it in secrets.previous_keys");
+        }
+        let is_full = due.logins.len() + due.unopenable == LOGINS_PER_RUN_MAX;
+        let mut failures = Vec::new();
+        for login in &due.logins {
             if !self.store.hold_lease(LEASE, self.replica, self.clock.now(), LEASE_LIFE).await? {
                 return Ok(Progress::Idle);
             }
-            self.renew(login).await?;
+            match self.renew(login).await {
+                Ok(()) => {}
+                Err(error @ TaskError::Store(_)) => return Err(error),
+                Err(error) => {
+                    self.store.put_login_off(login, self.clock.now()).await?;
+                    failures.push(error);
+                }
+            }
+            if failures.len() >= FAILURES_MAX {
+                break;
+            }
         }
-        Ok(if due.len() == LOGINS_PER_RUN_MAX { Progress::More } else { Progress::Idle })
+        let progress = if is_full { Progress::More } else { Progress::Idle };
+        failures.pop().map_or(Ok(progress), Err)
     }
 
-    /// What only time or the operator cures ends the run: it would meet everybody else too.
+    /// Fails with what only time or the operator cures; the login is as good as it was.
     async fn renew(&self, login: &DueLogin) -> Result<(), TaskError> {
         let problem = match self.people.identify_again(&login.refresh_token).await {
             Ok(person) if person.id == login.link.teams_user => {
                 let token = person.refresh_token.as_ref();
-                return Ok(self.store.note_login_renewed(login.link, token, self.clock.now()).await?);
+                return Ok(self.store.note_login_renewed(login, token, self.clock.now()).await?);
             }
             Ok(_) => "Entra ID says that it is somebody else's".to_owned(),
             Err(error @ PersonError::OtherTenant) => error.to_string(),
@@ -83,6 +102,6 @@ impl Logins {
         };
         let user = login.link.user;
         tracing::warn!(%user, reason = %problem, "a user would have to sign in again to prove the link to Teams");
-        Ok(self.store.note_login_problem(login.link, &problem).await?)
+        Ok(self.store.note_login_problem(login, &problem).await?)
     }
 }

@@ -127,6 +127,9 @@ async fn what_entra_takes_no_more_is_forgotten_and_the_link_says_so() {
     assert_eq!(world.linked(anna).await["login"]["state"], "kept");
     world.graph_faults(json!({})).await;
     world.prove_links().await;
+    assert_eq!(world.linked(anna).await["login"]["state"], "kept", "not asked again at once");
+    world.advance(SignedDuration::from_hours(1));
+    world.prove_links().await;
     let linked = world.linked(anna).await;
     assert_eq!(linked["login"]["state"], "needs_sign_in");
     assert!(linked["login"]["problem"].as_str().unwrap().contains("AADSTS50173"), "{linked}");
@@ -188,7 +191,7 @@ async fn what_an_earlier_key_sealed_is_sealed_anew_and_opens_for_nobody_else() {
     // As after a start without the old key.
     let without = Store::connect(&url, 2, keys(8, "")).await.unwrap();
     let later = world.clock.now() + SignedDuration::from_hours(31 * 24);
-    assert_eq!(without.logins_due(later, 9).await.unwrap().len(), 1);
+    assert_eq!(without.logins_due(later, 9).await.unwrap().logins.len(), 1);
     let account = without.accounts().await.unwrap()[0].id;
     without.refresh_token(account).await.unwrap();
     assert_eq!(without.client_states().await.unwrap().len(), 1);
@@ -210,6 +213,67 @@ async fn what_an_earlier_key_sealed_is_sealed_anew_and_opens_for_nobody_else() {
         .execute(&world.database().await)
         .await
         .unwrap();
-    assert!(without.logins_due(later, 9).await.unwrap().is_empty());
-    assert_eq!(world.linked(anna).await["login"]["state"], "needs_sign_in");
+    let due = without.logins_due(later, 9).await.unwrap();
+    assert_eq!((due.logins.len(), due.unopenable), (0, 1));
+    assert_eq!(world.linked(anna).await["login"]["state"], "kept", "and is not destroyed");
+}
+
+#[tokio::test]
+async fn a_key_that_is_missing_for_a_while_costs_nothing() {
+    let (world, anna, _) = World::with_login_data().await;
+    let kept = world.kept().await;
+    let stranger = settings().with("GATEWAY__SECRETS__KEY", STANDARD.encode([9; 32]));
+    let stranger = Store::connect(&world.database_url(), 2, Config::load(&stranger).unwrap().secrets).await.unwrap();
+    world.advance(SignedDuration::from_hours(30 * 24));
+    let due = stranger.logins_due(world.clock.now(), 9).await.unwrap();
+    assert_eq!((due.logins.len(), due.unopenable), (0, 1));
+    assert_eq!(world.kept().await, kept);
+    let due = stranger.logins_due(world.clock.now(), 9).await.unwrap();
+    assert_eq!(due.unopenable, 0, "others have their turn");
+    world.advance(SignedDuration::from_hours(1));
+    world.prove_links().await;
+    assert_eq!(world.linked(anna).await["login"]["renewed_at"], json!(world.clock.now()));
+}
+
+#[tokio::test]
+async fn what_is_found_about_an_earlier_sign_in_touches_no_later_one() {
+    let (world, anna, _) = World::with_login_data().await;
+    let store = &world.app.store;
+    world.advance(SignedDuration::from_hours(30 * 24));
+    let earlier = store.logins_due(world.clock.now(), 9).await.unwrap().logins.remove(0);
+    assert_eq!(Browser::new(&world).link(&world.sign_in_link(anna).await, PRIVATE).await.status, 200);
+    let (kept, shown) = (world.kept().await, world.linked(anna).await);
+    store.note_login_problem(&earlier, "revoked").await.unwrap();
+    store.note_login_renewed(&earlier, Some(&"older".into()), world.clock.now()).await.unwrap();
+    store.put_login_off(&earlier, world.clock.now()).await.unwrap();
+    assert_eq!((world.kept().await, world.linked(anna).await), (kept, shown));
+}
+
+#[tokio::test]
+async fn logins_that_fail_hold_up_no_other_and_three_end_the_run() {
+    let (world, people) = World::with_people(["anna", "ben", "cleo", "dora"]).await;
+    world.remember_login_data(true).await;
+    let names = ["anna@example.com", "ben@example.com", "cleo@example.com", "dora@example.com"];
+    for (person, name) in people.into_iter().zip(names) {
+        assert_eq!(Browser::new(&world).link(&world.sign_in_link(person).await, name).await.status, 200);
+        world.advance(SignedDuration::from_secs(1));
+    }
+    let [anna, ben, cleo, dora] = people;
+    let logins = world.app.tasks.logins.as_ref().unwrap();
+    let proved = async |person: Person| world.linked(person).await["login"]["renewed_at"] == json!(world.clock.now());
+    world.advance(SignedDuration::from_hours(30 * 24));
+    world.graph_faults(json!({"deny": [{"endpoint": "token", "status": 503}]})).await;
+    assert!(logins.run().await.is_err(), "it is told");
+    world.graph_faults(json!({})).await;
+    assert!(logins.run().await.is_ok());
+    assert!(proved(dora).await, "the one that the first run did not come to");
+    for person in [anna, ben, cleo] {
+        assert!(!proved(person).await, "not again within the hour");
+        assert_eq!(world.linked(person).await["login"]["state"], "kept");
+    }
+    world.advance(SignedDuration::from_hours(1));
+    assert!(logins.run().await.is_ok());
+    for person in [anna, ben, cleo] {
+        assert!(proved(person).await, "but then");
+    }
 }

@@ -38,6 +38,7 @@ use crate::tasks::intake::Intake;
 use crate::tasks::lifecycle::Lifecycle;
 use crate::tasks::listener::Listener;
 use crate::tasks::logins::Logins;
+use crate::tasks::policies::Policies;
 use crate::tasks::reconciler::Reconciler;
 use crate::tasks::subscriptions::Subscriptions;
 use crate::tasks::sweep::Sweep;
@@ -128,6 +129,8 @@ pub struct Tasks {
     pub intake: Intake,
     /// Lifecycle notifications.
     pub lifecycle: Lifecycle,
+    /// Wakes whom a change of policy concerns.
+    pub policies: Policies,
     /// Decides.
     pub reconciler: Reconciler,
     /// Sends to XPhone.
@@ -233,6 +236,7 @@ impl Tasks {
             (Box::new(self.appointments), QUEUE_PERIOD, wake.appointments.clone()),
             (Box::new(self.intake), QUEUE_PERIOD, wake.intake.clone()),
             (Box::new(self.lifecycle), QUEUE_PERIOD, wake.lifecycle.clone()),
+            (Box::new(self.policies), QUEUE_PERIOD, wake.policies.clone()),
             (Box::new(self.reconciler), QUEUE_PERIOD, wake.reconciler.clone()),
             (Box::new(self.xphone_dispatcher), QUEUE_PERIOD, wake.xphone_dispatcher.clone()),
             (Box::new(self.teams_dispatcher), QUEUE_PERIOD, wake.teams_dispatcher.clone()),

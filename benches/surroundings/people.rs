@@ -73,6 +73,7 @@ impl People {
         let sync =
             TeamsSync { mode: Mode::TelephonyAndPresence, user_may_change: false, remember_login_data: false, shadow: false };
         store.set_teams_sync(location.0, sync, now).await?;
+        while store.carry_policy_out(now).await? {}
         store.note_refreshed(Feed::Directory, now).await?;
         let certificate_id = certificate.id.parse()?;
         store.keep_certificate(certificate_id, &certificate.certificate_der, &certificate.private_key_pkcs8_der, now).await?;

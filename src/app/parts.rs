@@ -24,6 +24,7 @@ use crate::tasks::lifecycle::Lifecycle;
 use crate::tasks::listener::Listener;
 use crate::tasks::logins::Logins;
 use crate::tasks::opener::Opener;
+use crate::tasks::policies::Policies;
 use crate::tasks::reconciler::Reconciler;
 use crate::tasks::subscriptions::{Addresses, Subscriptions};
 use crate::tasks::sweep::Sweep;
@@ -105,6 +106,7 @@ impl Parts<'_> {
                 opener: Opener::start().map_err(StartError::Threads)?,
             },
             lifecycle: Lifecycle { store: store(), tenant, clock: clock(), metrics: metrics(), activators: activators() },
+            policies: Policies { store: store(), clock: clock(), activators: activators() },
             reconciler: Reconciler {
                 store: store(),
                 clock: clock(),

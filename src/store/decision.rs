@@ -7,6 +7,7 @@ use jiff_sqlx::ToSqlx;
 use uuid::Uuid;
 
 use super::feed::Feed;
+use super::policy::due as policy_due;
 use super::timeline::{Decisions, Trials};
 use super::{StoreError, Tx, known, mailbox, rows, slot};
 use crate::domain::ids::{PresenceStateGuid, ProfileGuid, TeamsUserId, UserGuid};
@@ -105,6 +106,8 @@ pub async fn load_due(tx: &mut Tx<'_>, now: Timestamp, timing: Timing, limit: us
     .fetch_all(&mut **tx)
     .await?;
     slot::lock_letters(tx, &due).await?;
+    // Whoever's turn has not come in a change of policy that is still being carried out.
+    policy_due::forget_outdated(tx, &due).await?;
     load(tx, &due, now, timing).await
 }
 

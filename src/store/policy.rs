@@ -1,4 +1,6 @@
-//! Teams synchronisation as set per location and configuration group; a change wakes everybody whom it concerns.
+//! Teams synchronisation as set per location and configuration group; a change owes it to everybody whom it concerns to wake them.
+
+pub(super) mod due;
 
 use std::collections::HashMap;
 
@@ -7,9 +9,8 @@ use jiff_sqlx::ToSqlx;
 use sqlx::PgExecutor;
 use uuid::Uuid;
 
-use super::{Store, StoreError, Tx, commit, known, shadow};
+use super::{Store, StoreError, Tx, commit, known};
 use crate::domain::policy::{Mode, TeamsSync};
-use crate::domain::timeline::Waker;
 
 impl Store {
     /// Teams synchronisation as set there; `None`: nothing is set.
@@ -53,7 +54,6 @@ impl Store {
 /// # Errors
 /// Postgres could not.
 pub async fn lock_teams_sync(tx: &mut Tx<'_>, guid: Uuid) -> Result<Option<TeamsSync>, StoreError> {
-    lock_seat(tx, guid).await?;
     lock_place(tx, guid).await?;
     read_teams_sync(&mut **tx, guid).await
 }
@@ -79,13 +79,14 @@ pub(super) async fn note_change(tx: &mut Tx<'_>, guid: Uuid, setting: &str, now:
     Ok(())
 }
 
-/// Sets (`None`: unsets) what was locked, and wakes everybody in it. Whoever was not synchronised was not read either: what is
-/// known of them may be long out of date, so it is forgotten and read at once.
+/// Sets (`None`: unsets) what was locked. It holds at once for whoever is decided for; everybody there is
+/// [woken](Store::carry_policy_out) in a while. Whoever was not synchronised was not read either: what is known of them may be long out of
+/// date, so it is forgotten and they are read then.
 ///
 /// # Errors
 /// Postgres could not.
 pub async fn write_teams_sync(tx: &mut Tx<'_>, guid: Uuid, sync: Option<TeamsSync>, now: Timestamp) -> Result<(), StoreError> {
-    forget_unread(tx, guid).await?;
+    let unread_until = due::unread_until(tx, guid, now).await?;
     match sync {
         Some(sync) => {
             sqlx::query!(
@@ -106,11 +107,8 @@ pub async fn write_teams_sync(tx: &mut Tx<'_>, guid: Uuid, sync: Option<TeamsSyn
         }
         None => sqlx::query!("delete from teams_sync where guid = $1", guid).execute(&mut **tx).await?,
     };
-    if !sync.is_some_and(|sync| sync.shadow) {
-        shadow::forget(tx, guid).await?;
-    }
-    note_change(tx, guid, "teams_sync", now).await?;
-    wake_seat(tx, guid, now).await
+    due::owe(tx, guid, sync, unread_until, now).await?;
+    note_change(tx, guid, "teams_sync", now).await
 }
 
 pub(super) async fn read_teams_sync(by: impl PgExecutor<'_>, guid: Uuid) -> Result<Option<TeamsSync>, StoreError> {
@@ -122,54 +120,4 @@ pub(super) async fn read_teams_sync(by: impl PgExecutor<'_>, guid: Uuid) -> Resu
         remember_login_data: row.remember_login_data,
         shadow: row.shadow,
     }))
-}
-
-/// Whoever changes several users' rows locks them in the order of their guids.
-async fn lock_seat(tx: &mut Tx<'_>, guid: Uuid) -> Result<(), StoreError> {
-    let lock = sqlx::query!(
-        "select from user_state s join person p on p.guid = s.user_guid
-         where p.location_guid = $1 or p.configuration_group_guid = $1 order by s.user_guid for no key update of s",
-        guid,
-    );
-    lock.execute(&mut **tx).await?;
-    Ok(())
-}
-
-/// Forgets what was observed of those in this seat for whom nothing is synchronised before the change.
-async fn forget_unread(tx: &mut Tx<'_>, guid: Uuid) -> Result<(), StoreError> {
-    sqlx::query!(
-        "update user_state s set teams_availability = null, teams_activity = null, teams_source = null, teams_observed_at = null,
-             read_availability = null, read_activity = null, read_at = null, native = null, native_since = null
-         from person p
-             left join teams_sync l on l.guid = p.location_guid
-             left join teams_sync g on g.guid = p.configuration_group_guid
-         where p.guid = s.user_guid and (p.location_guid = $1 or p.configuration_group_guid = $1)
-             and coalesce(g.mode, l.mode, 'none') = 'none' and not coalesce(g.user_may_change, l.user_may_change, false)",
-        guid,
-    )
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
-}
-
-/// Has everybody in this seat decided for anew; read are only those for whom anything is synchronised. To take back what is shown
-/// nobody need be read, and thousands of readings would wake people one by one, in the way of fresh changes.
-async fn wake_seat(tx: &mut Tx<'_>, guid: Uuid, now: Timestamp) -> Result<(), StoreError> {
-    sqlx::query!(
-        "update user_state s set revisit_at = least(s.revisit_at, '1980-01-01Z'), woken_by = s.woken_by | $3,
-             confirm_at = case when p.teams_id is null then null
-                 when coalesce(g.mode, l.mode, 'none') <> 'none' or coalesce(g.user_may_change, l.user_may_change, false)
-                     then least(s.confirm_at, $2)
-                 else s.confirm_at end
-         from person p
-             left join teams_sync l on l.guid = p.location_guid
-             left join teams_sync g on g.guid = p.configuration_group_guid
-         where p.guid = s.user_guid and (p.location_guid = $1 or p.configuration_group_guid = $1)",
-        guid,
-        now.to_sqlx(),
-        Waker::Policy.bit(),
-    )
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
 }

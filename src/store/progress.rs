@@ -52,6 +52,11 @@ impl Store {
                      count(*) filter (where s.confirm_at <= $2) as to_read
                  from user_state s join person p on p.guid = s.user_guid
                  where (s.revisit_at <= $2 or s.confirm_at <= $2) and (p.location_guid = $1 or p.configuration_group_guid = $1)
+             ), unwoken as (
+                 select count(*) filter (where (s.revisit_at <= $2) is not true) as to_decide,
+                     count(*) filter (where u.to_read and (s.confirm_at <= $2) is not true) as to_read
+                 from policy_unwoken u join user_state s on s.user_guid = u.user_guid
+                 where u.location_guid = $1 or u.configuration_group_guid = $1
              ), letters as (
                  select count(*) filter (where o.teams_id is null) as xphone, count(*) filter (where o.teams_id is not null) as teams,
                      count(*) filter (where o.problem is not null) as failed, min(o.decided_at) as oldest
@@ -64,12 +69,12 @@ impl Store {
                  where l.state = 'shown' and (p.location_guid = $1 or p.configuration_group_guid = $1)
              )
              select (select count(*) from person where location_guid = $1 or configuration_group_guid = $1) as "users!",
-                 states.to_decide as "to_decide!", states.to_read as "to_read!",
+                 states.to_decide + unwoken.to_decide as "to_decide!", states.to_read + unwoken.to_read as "to_read!",
                  letters.xphone as "letters_xphone!", letters.teams as "letters_teams!", letters.failed as "letters_failed!",
                  letters.oldest, shown.xphone as "shown_xphone!", shown.teams as "shown_teams!",
                  (select max(changed_at) from policy_change where setting = 'teams_sync'
                       and (guid = $1 or guid = (select location_guid from configuration_group where guid = $1))) as changed_at
-             from states, letters, shown"#,
+             from states, unwoken, letters, shown"#,
             guid,
             now.to_sqlx(),
         );
@@ -94,8 +99,13 @@ impl Store {
     /// Postgres cannot be asked.
     pub async fn waiting(&self, now: Timestamp) -> Result<Waiting, StoreError> {
         let row = sqlx::query!(
-            r#"select (select count(*) from user_state where revisit_at <= $1) as "to_decide!",
-                 (select count(*) from user_state where confirm_at <= $1) as "to_read!""#,
+            r#"with unwoken as (
+                 select count(*) filter (where (s.revisit_at <= $1) is not true) as to_decide,
+                     count(*) filter (where u.to_read and (s.confirm_at <= $1) is not true) as to_read
+                 from policy_unwoken u join user_state s on s.user_guid = u.user_guid
+             )
+             select (select count(*) from user_state where revisit_at <= $1) + unwoken.to_decide as "to_decide!",
+                 (select count(*) from user_state where confirm_at <= $1) + unwoken.to_read as "to_read!" from unwoken"#,
             now.to_sqlx(),
         );
         let row = row.fetch_one(&self.pool).await?;

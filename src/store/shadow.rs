@@ -100,21 +100,6 @@ impl Store {
     }
 }
 
-/// The trial of this policy is over: should there be another, whatever shows then begins anew.
-pub(super) async fn forget(tx: &mut Tx<'_>, policy: Uuid) -> Result<(), StoreError> {
-    sqlx::query!("delete from shadow_show where policy_guid = $1", policy).execute(&mut **tx).await?;
-    sqlx::query!(
-        "update user_state s set on_trial = 0 from person p
-         where p.guid = s.user_guid and s.on_trial <> 0
-             and ($1 = p.configuration_group_guid
-                 or $1 = p.location_guid and not exists (select from teams_sync t where t.guid = p.configuration_group_guid))",
-        policy,
-    )
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
-}
-
 /// What would be shown now for each of those whom the policy governs.
 async fn now(tx: &mut Tx<'_>, policy: Uuid, group: Option<Uuid>) -> Result<Vec<OnTrial>, StoreError> {
     let people = sqlx::query_scalar!(

@@ -5,6 +5,7 @@
 //! | [`depositor`] | makes what Graph posts durable, many posts in one commit |
 //! | [`intake`] | turns posts into observations, or into refusals |
 //! | [`lifecycle`] | lets lifecycle notifications wake the renewal of their subscription |
+//! | [`policies`] | wakes whom a change of policy concerns |
 //! | [`reconciler`] | decides for whoever's time has come |
 //! | [`dispatcher`] | sends what was decided, one for each side |
 //! | [`confirmer`] | reads again what notifications told |
@@ -31,6 +32,7 @@ pub mod listener;
 pub mod logins;
 mod named;
 pub mod opener;
+pub mod policies;
 pub mod reconciler;
 pub mod subscriptions;
 pub mod sweep;
@@ -66,6 +68,8 @@ pub struct Activators {
     pub intake: Activator,
     /// Lifecycle notifications came in.
     pub lifecycle: Activator,
+    /// A policy was changed.
+    pub policies: Activator,
     /// Somebody's time may have come.
     pub reconciler: Activator,
     /// Something may be to send to XPhone.

@@ -5,7 +5,7 @@ use super::{Activator, Activators};
 impl Activators {
     /// Every task that runs by itself: its name, what it does, how to wake it; in the order in which a change passes through them.
     #[must_use]
-    pub fn named(&self) -> [(&'static str, &'static str, &Activator); 14] {
+    pub fn named(&self) -> [(&'static str, &'static str, &Activator); 15] {
         [
             ("directory", "reads people, profiles and the tree", &self.directory),
             ("listener", "reads what XPhone shows, and follows its events", &self.listener),
@@ -13,6 +13,7 @@ impl Activators {
             ("subscriptions", "keeps Graph telling us", &self.subscriptions),
             ("intake", "turns posts into observations, or into refusals", &self.intake),
             ("lifecycle", "lets lifecycle notifications wake the renewal of their subscription", &self.lifecycle),
+            ("policies", "wakes whom a change of policy concerns", &self.policies),
             ("reconciler", "decides for whoever's time has come", &self.reconciler),
             ("xphone_dispatcher", "sends what was decided to XPhone", &self.xphone_dispatcher),
             ("teams_dispatcher", "sends what was decided to Teams", &self.teams_dispatcher),

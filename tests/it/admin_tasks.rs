@@ -24,13 +24,14 @@ async fn every_task_is_listed_and_can_be_let_run() {
     let world = World::new().await;
     let names = world.task_names().await;
     let tasks = &world.app.tasks;
-    let all: [&dyn presence_gateway::tasks::driver::Task; 14] = [
+    let all: [&dyn presence_gateway::tasks::driver::Task; 15] = [
         &tasks.directory,
         &tasks.listener,
         &tasks.appointments,
         tasks.subscriptions.as_ref().unwrap(),
         &tasks.intake,
         &tasks.lifecycle,
+        &tasks.policies,
         &tasks.reconciler,
         &tasks.xphone_dispatcher,
         &tasks.teams_dispatcher,

@@ -20,10 +20,12 @@ impl World {
 
     pub async fn put_setting(&self, path: &str, setting: &Value) {
         assert_eq!(&self.told(self.as_admin(Method::PUT, path).json(setting)).await, setting);
+        self.carry_policies_out().await;
     }
 
     pub async fn delete_setting(&self, path: &str) {
         assert_eq!(self.as_admin(Method::DELETE, path).send().await.unwrap().status(), StatusCode::NO_CONTENT);
+        self.carry_policies_out().await;
     }
 
     /// A group at the location, known to the gateway.

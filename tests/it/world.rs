@@ -269,6 +269,12 @@ impl World {
         let url = format!("{}/v1/locations/{}/teams-sync", self.admin, self.location);
         let answer = self.http.put(url).bearer_auth(ADMIN_TOKEN).json(&sync).send().await.unwrap();
         assert_eq!(answer.status(), StatusCode::OK);
+        self.carry_policies_out().await;
+    }
+
+    /// A change of policy wakes the task that carries it out; here that runs by hand.
+    pub async fn carry_policies_out(&self) {
+        exhaust(&self.app.tasks.policies).await;
     }
 
     /// Signs `who` in where `expected` should.
@@ -326,6 +332,7 @@ impl World {
     }
 
     pub async fn reconcile(&self) {
+        self.carry_policies_out().await;
         exhaust(&self.app.tasks.reconciler).await;
     }
 

@@ -99,6 +99,7 @@ impl Setting for TeamsSync {
 
     /// Whom it concerns is decided about anew, read, and subscribed to or not any more.
     fn wake(activators: &Activators) {
+        activators.policies.wake();
         activators.reconciler.wake();
         activators.confirmer.wake();
         activators.subscriptions.wake();

@@ -222,7 +222,9 @@ async fn forget_moved(
              left join teams_sync g on g.guid = p.configuration_group_guid
          where s.user_guid = p.guid
              and (p.location_guid, p.configuration_group_guid) is distinct from (n.location_guid, n.group_guid)
-             and coalesce(g.mode, l.mode, 'none') = 'none' and not coalesce(g.user_may_change, l.user_may_change, false)",
+             and (coalesce(g.mode, l.mode, 'none') = 'none' and not coalesce(g.user_may_change, l.user_may_change, false)
+                 or exists (select from policy_due d where d.guid in (p.location_guid, p.configuration_group_guid)
+                     and s.teams_observed_at <= d.unread_until))",
         guids,
         locations as _,
         groups as _,

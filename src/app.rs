@@ -201,8 +201,11 @@ impl App {
         let (delegated, store, clock) = (self.delegated.clone(), self.store.clone(), self.clock.clone());
         let (enrolments, desk) = desk::open(delegated, store, clock, self.activators.clone());
         tracker.spawn(desk.run(stop_tasks.clone()));
-        tracker.spawn(serve(public, http::public_router(webhook, self.sign_in()), stop_http.clone()));
-        tracker.spawn(serve(admin, http::admin_router(self.admin(enrolments)), stop_http.clone()));
+        // Whoever sends slowly holds a body's worth of memory.
+        let in_time = TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, REQUEST_MAX);
+        let answers = http::public_router(webhook, self.sign_in()).layer(in_time);
+        tracker.spawn(serve(public, answers, stop_http.clone()));
+        tracker.spawn(serve(admin, http::admin_router(self.admin(enrolments), REQUEST_MAX), stop_http.clone()));
         tracker.close();
         Running { tracker, stop_tasks, stop_http, store: self.store.clone(), replica: self.replica }
     }
@@ -260,8 +263,6 @@ async fn listen(setting: &'static str, address: SocketAddr) -> Result<TcpListene
 }
 
 async fn serve(listener: TcpListener, router: axum::Router, stop: CancellationToken) {
-    // Whoever sends slowly holds a body's worth of memory.
-    let router = router.layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, REQUEST_MAX));
     let router = router.into_make_service_with_connect_info::<SocketAddr>();
     let served = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned());
     if let Err(error) = served.await {

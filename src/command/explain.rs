@@ -9,12 +9,14 @@ use jiff::{SignedDuration, Timestamp};
 use super::Failure;
 use crate::clock::Clock;
 use crate::config::Sources;
-use crate::domain::explanation::{Explanation, Letter, PolicySays, Shows, SlotSays, TeamsSays, XphoneSays};
+use crate::domain::explanation::{Explanation, Holds, Letter, PolicySays, Shows, SlotSays, TeamsSays, XphoneSays};
 use crate::domain::mapping::TeamsNative;
+use crate::domain::microphone::MicrophoneSync;
 use crate::domain::policy::Level;
 use crate::domain::presence::Presence;
 use crate::domain::reconcile::{Echo, Source};
 use crate::domain::slot::{Look, SlotName};
+use crate::domain::template::ProfileTemplate;
 use crate::domain::timeline::Sending;
 
 /// `presence-gateway explain`
@@ -73,7 +75,7 @@ pub fn describe(explanation: &Explanation) -> Result<String, std::fmt::Error> {
         writeln!(text, "  an echo     {}", echo_says(echo, now))?;
     }
     writeln!(text, "XPhone says   {}", explanation.xphone.map_or("nothing yet".to_owned(), |xphone| xphone_says(xphone, now)))?;
-    writeln!(text, "policy        {}", policy_says(explanation.policy))?;
+    describe_policy(&mut text, explanation)?;
     let itself = explanation
         .teams_itself
         .map_or("nothing known".to_owned(), |known| format!("{}, since {}", known.native.label(), age(known.since, now)));
@@ -89,6 +91,32 @@ pub fn describe(explanation: &Explanation) -> Result<String, std::fmt::Error> {
     };
     writeln!(text, "next look     {next}")?;
     Ok(text)
+}
+
+fn describe_policy(text: &mut String, explanation: &Explanation) -> std::fmt::Result {
+    let policy = explanation.policy;
+    writeln!(text, "policy        {}", policy_says(policy))?;
+    let kept = if policy.remember_login_data { "kept" } else { "not kept" };
+    writeln!(text, "login data    {kept} (from {})", policy.set_at.label())?;
+    writeln!(text, "microphone    {}", microphone_says(&explanation.microphone))?;
+    writeln!(text, "template      {}", template_says(&explanation.template))
+}
+
+fn microphone_says(microphone: &Holds<MicrophoneSync>) -> String {
+    let MicrophoneSync { enabled, processes } = &microphone.value;
+    let active = processes.iter().filter(|process| process.active).count();
+    let told = if *enabled { format!("on, {active} programs") } else { "off".to_owned() };
+    format!("{told} (from {})", microphone.from.label())
+}
+
+fn template_says(template: &Holds<ProfileTemplate>) -> String {
+    let ProfileTemplate { create, status, call_forwarding } = &template.value;
+    let wanted = if *create {
+        format!("{}, calls forwarded: {}", status.label(), call_forwarding.label())
+    } else {
+        "none wanted".to_owned()
+    };
+    format!("{wanted} (from {})", template.from.label())
 }
 
 fn describe_slot(text: &mut String, slot: &SlotSays, now: Timestamp) -> std::fmt::Result {

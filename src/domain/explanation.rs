@@ -6,10 +6,12 @@ use jiff::Timestamp;
 
 use super::ids::{TeamsUserId, UserGuid};
 use super::mapping::{Cause, TeamsNative, TeamsWords, XphoneEntry, read_teams, telling_word};
+use super::microphone::MicrophoneSync;
 use super::policy::{self, Level, Mode, TeamsSync};
 use super::presence::Presence;
 use super::reconcile::{Decision, Echo, Profile, Reason, Remembered, Snapshot, Source, decide, echo, on_trial};
 use super::slot::{Look, Record, Slot, SlotName, Suppression, TeamsSlot};
+use super::template::ProfileTemplate;
 use super::timeline::{OnTrial, Sending, reason, sending};
 
 /// Everything known about one user at one moment.
@@ -35,12 +37,25 @@ pub struct Facts {
     pub group: Option<TeamsSync>,
     /// What the user chose.
     pub choice: Option<Mode>,
+    /// Which programs are told of.
+    pub microphone: Holds<MicrophoneSync>,
+    /// The profile template.
+    pub template: Holds<ProfileTemplate>,
     /// What lies in the mailboxes.
     pub letters: Vec<Letter>,
     /// When the last decision was made.
     pub decided_at: Option<Timestamp>,
     /// When to look again; whoever was woken has a time long past.
     pub revisit_at: Option<Timestamp>,
+}
+
+/// What holds for somebody, and the level that it comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holds<T> {
+    /// What holds.
+    pub value: T,
+    /// Who said so.
+    pub from: Level,
 }
 
 /// Something on its way.
@@ -81,6 +96,10 @@ pub struct Explanation {
     pub xphone: Option<XphoneSays>,
     /// What may be shown, and who said so.
     pub policy: PolicySays,
+    /// Which programs are told of when they use the microphone.
+    pub microphone: Holds<MicrophoneSync>,
+    /// The central profile template.
+    pub template: Holds<ProfileTemplate>,
     /// The user's *My Profiles*, in their order.
     pub profiles: Vec<Profile>,
     /// Whether XPhone's server names a status *Busy*.
@@ -148,7 +167,9 @@ pub struct PolicySays {
     pub shadow: bool,
     /// Whether users choose for themselves.
     pub user_may_change: bool,
-    /// Where the last two come from.
+    /// Whether log-in data of users who link themselves is kept.
+    pub remember_login_data: bool,
+    /// Where the last three come from.
     pub set_at: Level,
     /// What the user chose; it holds only where `mode_from` says so.
     pub choice: Option<Mode>,
@@ -192,6 +213,15 @@ pub struct Shows {
     pub given_up: bool,
 }
 
+impl<T> Holds<T> {
+    /// What is inherited: see [`policy::inherit`].
+    #[must_use]
+    pub fn inherited(location: Option<T>, group: Option<T>, unset: T) -> Self {
+        let (value, from) = policy::inherit(location, group, unset);
+        Self { value, from }
+    }
+}
+
 impl Explanation {
     /// Explains.
     #[must_use]
@@ -208,6 +238,8 @@ impl Explanation {
             teams_itself: decision.remembered,
             xphone: xphone(facts),
             policy: policy(facts),
+            microphone: facts.microphone.clone(),
+            template: facts.template.clone(),
             profiles: snapshot.profiles.clone(),
             has_busy_status: snapshot.busy_status.is_some(),
             slots: SlotName::ALL.map(|slot| slot_says(facts, slot, &decision, trial)),
@@ -267,6 +299,7 @@ fn policy(facts: &Facts) -> PolicySays {
         mode_from: effective.mode_from,
         shadow: effective.shadow,
         user_may_change: set.user_may_change,
+        remember_login_data: set.remember_login_data,
         set_at,
         choice: facts.choice,
     }

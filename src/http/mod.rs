@@ -11,6 +11,8 @@ pub use admin::document as admin_document;
 pub use sign_in::SignIn;
 pub use webhook::Webhook;
 
+use std::time::Duration;
+
 use axum::Router;
 use jiff::SignedDuration;
 use url::Url;
@@ -51,7 +53,7 @@ pub fn public_router(webhook: Webhook, sign_in: Option<SignIn>) -> Router {
     webhook::router(webhook).merge(pages)
 }
 
-/// The admin listener: health, metrics, and the admin API for whoever has a token.
-pub fn admin_router(admin: Admin) -> Router {
-    admin::router(admin)
+/// The admin listener: health, metrics, and the admin API for whoever has a token. What takes longer than `within` is given up.
+pub fn admin_router(admin: Admin, within: Duration) -> Router {
+    admin::router(admin, within)
 }

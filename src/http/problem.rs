@@ -36,6 +36,8 @@ pub enum Kind {
     NotFound,
     /// There is such a thing, but not for this method.
     WrongMethod,
+    /// It took too long.
+    TooSlow,
     /// Teams' directory has no such account.
     TeamsAccountUnknown,
     /// The account may not sign in.
@@ -70,7 +72,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, by status.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::BadGuid,
         Self::BadQuery,
         Self::BadJson,
@@ -81,6 +83,7 @@ impl Kind {
         Self::NoChoice,
         Self::NotFound,
         Self::WrongMethod,
+        Self::TooSlow,
         Self::TeamsAccountUnknown,
         Self::TeamsAccountDisabled,
         Self::TeamsAccountTaken,
@@ -111,6 +114,7 @@ impl Kind {
             Self::NoChoice => (StatusCode::FORBIDDEN, "no-choice", "The policy there leaves users no choice"),
             Self::NotFound => (StatusCode::NOT_FOUND, "not-found", "There is no such thing"),
             Self::WrongMethod => (StatusCode::METHOD_NOT_ALLOWED, "wrong-method", "This address takes other methods"),
+            Self::TooSlow => (StatusCode::REQUEST_TIMEOUT, "too-slow", "The request did not come, or was not done, in time"),
             Self::TeamsAccountUnknown => (StatusCode::CONFLICT, "teams-account-unknown", "Teams' directory has no such account"),
             Self::TeamsAccountDisabled => (StatusCode::CONFLICT, "teams-account-disabled", "The Teams account may not sign in"),
             Self::TeamsAccountTaken => {

@@ -64,7 +64,7 @@ pub async fn write_microphone_sync(
 }
 
 /// In one statement: a change between two would tear a table apart.
-async fn read(tx: &mut Tx<'_>, guids: &[Uuid]) -> Result<HashMap<Uuid, MicrophoneSync>, StoreError> {
+pub(super) async fn read(tx: &mut Tx<'_>, guids: &[Uuid]) -> Result<HashMap<Uuid, MicrophoneSync>, StoreError> {
     let rows = sqlx::query!(
         r#"select s.guid, s.enabled, p.process as "process?", p.alias, p.active as "active?"
            from microphone_sync s left join microphone_process p on p.guid = s.guid

@@ -95,7 +95,7 @@ async fn ask(tx: &mut Tx<'_>, guid: Uuid, is_wanted: bool, now: Timestamp) -> Re
     Ok(())
 }
 
-async fn read(tx: &mut Tx<'_>, guids: &[Uuid]) -> Result<HashMap<Uuid, ProfileTemplate>, StoreError> {
+pub(super) async fn read(tx: &mut Tx<'_>, guids: &[Uuid]) -> Result<HashMap<Uuid, ProfileTemplate>, StoreError> {
     let rows = sqlx::query!(
         "select guid, creates, presence_status, forwarding, number from profile_template where guid = any($1)",
         guids,

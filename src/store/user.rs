@@ -6,12 +6,14 @@ use uuid::Uuid;
 
 use super::decision::{self, Due};
 use super::policy::read_teams_sync;
-use super::{Store, StoreError, Tx, known};
-use crate::domain::explanation::{Explanation, Facts, Letter};
+use super::{Store, StoreError, Tx, known, microphone, template};
+use crate::domain::explanation::{Explanation, Facts, Holds, Letter};
 use crate::domain::ids::UserGuid;
+use crate::domain::microphone::MicrophoneSync;
 use crate::domain::policy::Mode;
 use crate::domain::reconcile::Timing;
 use crate::domain::slot::SlotName;
+use crate::domain::template::ProfileTemplate;
 use crate::domain::timeline::Waker;
 
 impl Store {
@@ -61,6 +63,7 @@ impl Store {
             }
         }
         let [location, group] = set;
+        let (microphone, template) = functions(&mut tx, row.location_guid, row.configuration_group_guid).await?;
         Ok(Some(Facts {
             user,
             matched: row.matched,
@@ -72,6 +75,8 @@ impl Store {
             location,
             group,
             choice: row.choice.map(|mode| known(&mode, Mode::from_label)).transpose()?,
+            microphone,
+            template,
             letters: letters(&mut tx, user).await?,
             decided_at: time(row.decided_at),
             revisit_at: time(row.revisit_at),
@@ -93,6 +98,21 @@ pub async fn wake(tx: &mut Tx<'_>, user: UserGuid, now: Timestamp) -> Result<boo
         Waker::Operator.bit(),
     );
     Ok(woken.execute(&mut **tx).await?.rows_affected() > 0)
+}
+
+type Functions = (Holds<MicrophoneSync>, Holds<ProfileTemplate>);
+
+/// What holds beside Teams synchronisation in this location and group.
+async fn functions(tx: &mut Tx<'_>, location: Option<Uuid>, group: Option<Uuid>) -> Result<Functions, StoreError> {
+    let places: Vec<Uuid> = location.into_iter().chain(group).collect();
+    let (mut microphones, mut templates) = (microphone::read(tx, &places).await?, template::read(tx, &places).await?);
+    let microphone = [location, group].map(|place| place.and_then(|place| microphones.remove(&place)));
+    let template = [location, group].map(|place| place.and_then(|place| templates.remove(&place)));
+    let ([at_location, of_group], [template_at_location, template_of_group]) = (microphone, template);
+    Ok((
+        Holds::inherited(at_location, of_group, MicrophoneSync::unset()),
+        Holds::inherited(template_at_location, template_of_group, ProfileTemplate::unset()),
+    ))
 }
 
 async fn letters(tx: &mut Tx<'_>, user: UserGuid) -> Result<Vec<Letter>, StoreError> {

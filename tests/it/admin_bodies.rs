@@ -32,10 +32,10 @@ impl World {
 async fn bodies_look_like_this() {
     let world = World::new().await;
     let (here, group) = (world.location, Uuid::new_v4());
-    let names = [(here, "<headquarters>"), (group, "<sales>")];
     let headquarters = json!({"name": "Headquarters", "configurationGroups": [{"guid": group, "name": "Sales"}]});
     world.xphone_control(Method::PUT, &format!("locations/{here}"), headquarters).await;
-    world.person("anna").await;
+    let anna = world.person("anna").await;
+    let names = [(here, "<headquarters>"), (group, "<sales>"), (anna.xphone, "<anna>")];
     world.directory().await;
     let see = async |method, path: &str, body| world.seen(method, path, body, &names).await;
     let (sync, group_sync) = (format!("v1/locations/{here}/teams-sync"), format!("v1/configuration-groups/{group}/teams-sync"));
@@ -63,6 +63,20 @@ async fn bodies_look_like_this() {
     let of_group = format!("v1/configuration-groups/{group}/profile-template/state");
     assert_snapshot!("template_none", see(Method::GET, &of_group, None).await);
     assert_snapshot!("progress", see(Method::GET, &format!("v1/locations/{here}/progress"), None).await);
+    let of_group = format!("v1/configuration-groups/{group}");
+    assert_snapshot!("progress_of_group", see(Method::GET, &format!("{of_group}/progress"), None).await);
+    assert_snapshot!("shadow_report_of_group_none", see(Method::GET, &format!("{of_group}/shadow-report"), None).await);
+    let on_trial = json!({"mode": "telephony", "user_may_change": false, "remember_login_data": false, "shadow": true});
+    see(Method::PUT, &group_sync, Some(on_trial)).await;
+    assert_snapshot!("shadow_report_of_group", see(Method::GET, &format!("{of_group}/shadow-report"), None).await);
+    see(Method::DELETE, &group_sync, None).await;
+    let choice = format!("v1/users/{}/teams-sync", anna.xphone);
+    let chosen = Some(json!({"mode": "none"}));
+    assert_snapshot!("choice_refused", see(Method::PUT, &choice, chosen.clone()).await);
+    let free = json!({"mode": "telephony", "user_may_change": true, "remember_login_data": true, "shadow": false});
+    see(Method::PUT, &sync, Some(free)).await;
+    assert_snapshot!("choice_put", see(Method::PUT, &choice, chosen).await);
+    assert_snapshot!("audit_export", unnamed(&see(Method::GET, "v1/audit/export?limit=2", None).await));
     assert_snapshot!("nothing_found", see(Method::GET, "v1/locations?search=nowhere", None).await);
     assert_snapshot!("bad_body", see(Method::PUT, &sync, Some(json!({"mode": "all"}))).await);
     assert_snapshot!("bad_guid", see(Method::GET, "v1/locations/x/teams-sync", None).await);
@@ -71,6 +85,15 @@ async fn bodies_look_like_this() {
     world.token("rollout", Role::Viewer, Some(here)).await;
     assert_snapshot!("audit", see(Method::GET, "v1/audit", None).await);
     assert_snapshot!("tasks", see(Method::GET, "v1/tasks?limit=2", None).await);
+}
+
+/// What follows in a pseudonym differs from run to run.
+fn unnamed(seen: &str) -> String {
+    let mut parts = seen.split("pseudonym-");
+    let first = parts.next().unwrap().to_owned();
+    parts.fold(first, |text, part| {
+        format!("{text}<pseudonym>{}", part.trim_start_matches(|digit: char| digit.is_ascii_hexdigit()))
+    })
 }
 
 #[tokio::test]

@@ -7,7 +7,8 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::admin::check_problem;
+use crate::admin::{check_problem, teams_sync};
+use crate::settings::{microphone_sync, profile_template};
 use crate::world::{ADMIN_TOKEN, Person, World, exhaust};
 
 impl World {
@@ -58,7 +59,7 @@ async fn a_call_that_shows_is_explained_from_its_words_to_its_end() {
     assert_eq!(explained["native"], json!({"teams": "call", "teams_since": call_at, "xphone": "free"}));
     let setting = |value: Value| json!({"value": value, "from": "location"});
     let policy = json!({"mode": setting(json!("telephony_and_presence")), "shadow": setting(json!(false)),
-        "user_may_change": setting(json!(false)), "choice": null});
+        "user_may_change": setting(json!(false)), "remember_login_data": setting(json!(false)), "choice": null});
     assert_eq!(explained["policy"], policy);
     let appointment = slot(&explained, "xphone_appointment");
     assert_eq!((&appointment["reason"], &appointment["to_do"]), (&json!("shown_call"), &json!(null)));
@@ -79,6 +80,28 @@ async fn a_call_that_shows_is_explained_from_its_words_to_its_end() {
         .await;
     world.confirm().await;
     assert_eq!(world.explained(anna).await["teams"]["source"], "read");
+}
+
+#[tokio::test]
+async fn every_function_is_explained_with_the_level_that_it_comes_from() {
+    let (world, [anna]) = World::with_people(["anna"]).await;
+    let put = async |what: &str, body: Value| {
+        let path = format!("v1/locations/{}/{what}", world.location);
+        world.told(world.admin_request(Method::PUT, &path).bearer_auth(ADMIN_TOKEN).json(&body)).await;
+    };
+    let (microphone, template) = (microphone_sync(&["Zoom", "chrome"]), profile_template(true, "busy"));
+    let unset = world.explained(anna).await;
+    assert_eq!((&unset["microphone_sync"]["from"], &unset["profile_template"]["from"]), (&json!("unset"), &json!("unset")));
+    world.check_printed(anna, &["microphone    off (from unset)", "template      none wanted (from unset)"]).await;
+    put("microphone-sync", microphone.clone()).await;
+    put("profile-template", template.clone()).await;
+    put("teams-sync", teams_sync("telephony")).await;
+    let explained = world.explained(anna).await;
+    assert_eq!(explained["microphone_sync"], json!({"effective": microphone, "from": "location"}));
+    assert_eq!(explained["profile_template"], json!({"effective": template, "from": "location"}));
+    assert_eq!(explained["policy"]["remember_login_data"], json!({"value": true, "from": "location"}));
+    let lines = ["login data    kept (from location)", "microphone    on, ", "template      busy, calls forwarded: "];
+    world.check_printed(anna, &lines).await;
 }
 
 #[tokio::test]

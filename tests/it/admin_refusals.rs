@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::admin::{check_problem, teams_sync};
+use crate::admin_entra::Entra;
 use crate::world::{ADMIN_TOKEN, World};
 
 /// Operations that nobody needs a token for.
@@ -101,6 +102,47 @@ async fn every_operation_refuses_whoever_it_must() {
         }
     }
     assert!(world.app.store.audit(None, 100).await.unwrap().iter().all(|change| change.target_kind == "token"));
+}
+
+#[tokio::test]
+async fn every_operation_lets_in_whoever_it_must_and_nobody_without_a_role() {
+    let entra = Entra::start().await;
+    let world = entra.world().await;
+    let group = Uuid::new_v4();
+    let headquarters = json!({"name": "Headquarters", "configurationGroups": [{"guid": group, "name": "Sales"}]});
+    world.xphone_control(Method::PUT, &format!("locations/{}", world.location), headquarters).await;
+    let (anna, ben) = (world.person("anna").await, world.person("ben").await);
+    world.directory().await;
+    // Anna is somebody here, but of no role: what is Ben's, and everybody's, is not hers.
+    let nobody = entra.token(&world, anna.teams, &[], &json!({}));
+    let local = world.token("local", Role::Admin, Some(world.location)).await;
+    let mut let_in = 0;
+    for operation in operations() {
+        let target = match operation.path.as_str() {
+            path if path.starts_with("/v1/users/") => ben.xphone,
+            path if path.starts_with("/v1/configuration-groups/") => group,
+            _ => world.location,
+        };
+        println!("{} {}", operation.method, operation.path);
+        if operation.path == "/v1/users" {
+            let page = world.told(operation.request(&world, target).bearer_auth(&nobody)).await;
+            let guids: Vec<&Value> = page["items"].as_array().unwrap().iter().map(|item| &item["guid"]).collect();
+            assert_eq!(guids, [&json!(anna.xphone)], "the own user only");
+        } else if operation.scope != "anybody" {
+            let kind = if operation.scope == "user" { "not-yours" } else { "wrong-role" };
+            check_problem(operation.request(&world, target).bearer_auth(&nobody), 403, kind).await;
+        }
+        if operation.scope != "everything" {
+            let answer = operation.request(&world, target).bearer_auth(&local).send().await.unwrap();
+            let (status, text) = (answer.status().as_u16(), answer.text().await.unwrap());
+            let refused = ["not-signed-in", "wrong-role", "wrong-location", "not-yours"];
+            assert!(status < 500 && !refused.iter().any(|kind| text.contains(kind)), "{status} {text}");
+            let_in += usize::from(status < 300);
+        }
+    }
+    assert!(let_in >= 15, "{let_in}");
+    let audited = world.app.store.audit(None, 100).await.unwrap();
+    assert!(audited.iter().all(|change| change.actor.as_deref() != Some(&anna.teams.to_string())));
 }
 
 #[tokio::test]

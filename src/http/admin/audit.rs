@@ -93,8 +93,8 @@ async fn list(_: Administrator, State(admin): State<Admin>, Asked(past): Asked<P
 
 /// What was changed, without saying by which person
 ///
-/// For works councils. Persons and addresses are pseudonyms, the same person always the same one; in what was set before and
-/// after, only words that are known to name nobody are left. Tokens keep their names.
+/// For works councils. Persons and addresses are pseudonyms: XPhone's guid, Entra ID's object id and the account's name each have
+/// one of their own, always the same. In what was set before and after, only words that are known to name nobody are left. Tokens keep their names.
 #[utoipa::path(get, path = "/v1/audit/export", operation_id = "exportAudit", tag = "audit", params(Past),
     security(("bearer" = ["admin"])),
     responses((status = 200, body = Page<Change>, description = "The latest first"), (status = 400, description = "bad-query")))]

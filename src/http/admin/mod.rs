@@ -27,9 +27,13 @@ mod template_state;
 mod tree;
 mod users;
 
+use std::time::Duration;
+
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
-use axum::middleware::from_fn;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
+use tokio::time::timeout;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
@@ -70,8 +74,8 @@ pub fn document() -> OpenApi {
     parts().1
 }
 
-/// Everything that the admin listener answers.
-pub fn router(admin: Admin) -> Router {
+/// Everything that the admin listener answers, and how soon it does.
+pub fn router(admin: Admin, within: Duration) -> Router {
     let nowhere = || async { Problem::not_found("nothing is at this address") };
     let otherwise = || async { Problem::new(Kind::WrongMethod, "this address takes other methods") };
     let (router, document) = parts();
@@ -80,6 +84,41 @@ pub fn router(admin: Admin) -> Router {
         .fallback(nowhere)
         .method_not_allowed_fallback(otherwise)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(from_fn(move |request, next| in_time(within, request, next)))
         .layer(from_fn(docs::secure))
         .with_state(admin)
+}
+
+/// Whoever sends slowly holds a body's worth of memory.
+async fn in_time(within: Duration, request: Request, next: Next) -> Response {
+    let late = |_| Problem::new(Kind::TooSlow, "this took too long, and is given up: send the whole request, and try again");
+    timeout(within, next.run(request)).await.map_err(late).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{IntoFuture, pending};
+
+    use axum::routing::get;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_does_not_end_is_given_up_with_a_problem() {
+        let router = Router::new().route("/", get(pending::<()>));
+        let router = router.layer(from_fn(|request, next| in_time(Duration::ZERO, request, next)));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let answer = tokio::select! {
+            answer = reqwest::get(url) => answer.unwrap(),
+            ended = axum::serve(listener, router).into_future() => panic!("{ended:?}"),
+        };
+        assert_eq!(
+            (answer.status().as_u16(), &answer.headers()["content-type"]),
+            (408, &"application/problem+json".parse().unwrap())
+        );
+        let problem: serde_json::Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
+        assert_eq!(problem["type"], "urn:presence-gateway:problem:too-slow");
+    }
 }

@@ -14,9 +14,10 @@ use crate::http::problem::{Kind, Problem, ProblemDetails};
 const MEDIA_TYPE: &str = "application/problem+json";
 
 /// May be answered by whatever wants a token.
-const OF_EVERY_OPERATION: [Kind; 6] = [
+const OF_EVERY_OPERATION: [Kind; 7] = [
     Kind::NotSignedIn,
     Kind::WrongRole,
+    Kind::TooSlow,
     Kind::TooManyFailures,
     Kind::Internal,
     Kind::DatabaseUnavailable,

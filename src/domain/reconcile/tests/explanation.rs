@@ -1,10 +1,12 @@
 //! What an explanation says beside the decision: what words mean, who set what, what is an echo.
 
 use super::*;
-use crate::domain::explanation::{Explanation, Facts, Letter};
+use crate::domain::explanation::{Explanation, Facts, Holds, Letter};
 use crate::domain::ids::UserGuid;
+use crate::domain::microphone::MicrophoneSync;
 use crate::domain::policy::{TeamsSync, effective};
 use crate::domain::slot::{Live, Reached, Record, TeamsSlot};
+use crate::domain::template::ProfileTemplate;
 use crate::domain::timeline::Sending;
 
 fn facts(snapshot: Snapshot) -> Facts {
@@ -19,6 +21,8 @@ fn facts(snapshot: Snapshot) -> Facts {
         location: None,
         group: None,
         choice: None,
+        microphone: Holds::inherited(None, None, MicrophoneSync::unset()),
+        template: Holds::inherited(None, None, ProfileTemplate::unset()),
         letters: Vec::new(),
         decided_at: None,
         revisit_at: None,

@@ -1,4 +1,7 @@
-//! Persons under other names: the same person always gets the same one, and nobody without the key finds out whose it is.
+//! Persons under other names: the same id always gets the same one, and nobody without the key finds out whose it is.
+//!
+//! A person whom XPhone and Entra ID know by different ids has a name for each: which belong together changes with every link, and a
+//! name that changes with it would make two persons of one.
 
 use std::fmt::Write;
 
@@ -12,7 +15,7 @@ const BYTES: usize = 12;
 /// What may be changed that is no person and names none.
 const IMPERSONAL_TARGETS: [&str; 4] = ["location", "configuration_group", "token", "task"];
 /// Words under these names name nobody; any other text in a setting becomes a pseudonym, so that what is added later is hidden.
-const IMPERSONAL_FIELDS: [&str; 7] = ["mode", "role", "kind", "location", "process", "alias", "presence_status"];
+const IMPERSONAL_FIELDS: [&str; 8] = ["mode", "role", "kind", "location", "process", "alias", "presence_status", "expires_at"];
 
 /// Replaces persons.
 pub struct Pseudonyms(hmac::Key);
@@ -22,7 +25,7 @@ impl Pseudonyms {
         Self(hmac::Key::new(HMAC_SHA256, key))
     }
 
-    /// A person by any of their ids: in a setting and as who did something they get the same name.
+    /// A person by one of their ids: in a setting and as who did something it gets the same name.
     fn of(&self, name: &str) -> String {
         let mut pseudonym = "pseudonym-".to_owned();
         for byte in &hmac::sign(&self.0, name.to_lowercase().as_bytes()).as_ref()[..BYTES] {
@@ -84,10 +87,14 @@ mod tests {
             before: None,
             after: Some(after),
         };
-        let hidden = pseudonyms.hide(change("person", "user", json!({"mode": "none", "n": 1, "list": [{"user": "ANNA"}]})));
+        let hidden = pseudonyms.hide(change(
+            "person",
+            "user",
+            json!({"mode": "none", "expires_at": "2026-11-02T09:00:00Z", "list": [{"user": "ANNA"}]}),
+        ));
         assert_eq!(hidden.who.name.as_ref(), Some(&anna));
         assert_eq!(hidden.target.id.as_ref(), Some(&anna));
-        assert_eq!(hidden.after, Some(json!({"mode": "none", "n": 1, "list": [{"user": anna}]})));
+        assert_eq!(hidden.after, Some(json!({"mode": "none", "expires_at": "2026-11-02T09:00:00Z", "list": [{"user": anna}]})));
         let hidden = pseudonyms.hide(change("token", "location", json!("anna")));
         assert_eq!((hidden.who.name.as_deref(), hidden.target.id.as_deref()), (Some("Anna"), Some("anna")));
         assert_eq!(hidden.after, Some(json!(anna)));

@@ -14,11 +14,13 @@ use uuid::Uuid;
 
 use self::slot::Place;
 use super::gone;
-use crate::domain::explanation::{Explanation, PolicySays, TeamsSays, XphoneSays};
+use crate::domain::explanation::{Explanation, Holds, PolicySays, TeamsSays, XphoneSays};
 use crate::domain::mapping::{Cause, StatusKind, TeamsNative};
 use crate::domain::reconcile::{Profile, Source};
 use crate::http::Admin;
 use crate::http::admin::auth::ViewerOrSelf;
+use crate::http::admin::microphone_sync::MicrophoneSync;
+use crate::http::admin::profile_template::ProfileTemplate;
 use crate::http::admin::teams_sync::Mode;
 use crate::http::admin::tree::SetAt;
 use crate::http::problem::Problem;
@@ -36,7 +38,12 @@ use crate::http::problem::Problem;
         "changed_at": "2026-11-02T08:30:00Z", "heard_at": "2026-11-02T08:59:50Z", "age_seconds": 11.0,
         "mapping": {"causes": [], "native": "free"}},
     "policy": {"mode": {"value": "telephony_and_presence", "from": "location"}, "shadow": {"value": false, "from": "location"},
-        "user_may_change": {"value": false, "from": "location"}, "choice": null},
+        "user_may_change": {"value": false, "from": "location"}, "remember_login_data": {"value": false, "from": "location"},
+        "choice": null},
+    "microphone_sync": {"from": "unset",
+        "effective": {"enabled": false, "processes": [{"process": "Zoom", "alias": "Zoom Meeting", "active": true}]}},
+    "profile_template": {"from": "location",
+        "effective": {"create": true, "presence_status": "busy", "call_forwarding": {"mode": "none", "number": null}}},
     "profiles": [{"guid": "2262eb26-92d4-461b-b300-356a1d3706b8", "name": "MS Teams", "presence_status": "busy", "active": true}],
     "has_busy_status": true,
     "slots": [{"slot": "xphone_appointment", "shows": {"presence": "on_the_phone", "subject": "On the phone (MS Teams)",
@@ -62,6 +69,10 @@ pub struct Explained {
     xphone: Option<InXphone>,
     native: Natives,
     policy: Policy,
+    /// Which programs are told of when they use the microphone.
+    microphone_sync: Holding<MicrophoneSync>,
+    /// The central profile template `MS Teams`.
+    profile_template: Holding<ProfileTemplate>,
     /// The user's *My Profiles*, in their order.
     profiles: Vec<Profiled>,
     /// Whether XPhone's server names a status *Busy*.
@@ -176,6 +187,8 @@ pub struct Policy {
     shadow: SwitchFrom,
     /// Whether users choose for themselves.
     user_may_change: SwitchFrom,
+    /// Whether log-in data of users who link themselves is kept.
+    remember_login_data: SwitchFrom,
     /// What the user chose; it holds only where the mode comes from the user.
     #[schema(required)]
     choice: Option<Mode>,
@@ -185,6 +198,13 @@ pub struct Policy {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ModeFrom {
     value: Mode,
+    from: SetAt,
+}
+
+/// What holds for the user, and where that comes from.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Holding<T> {
+    effective: T,
     from: SetAt,
 }
 
@@ -223,6 +243,8 @@ impl From<Explanation> for Explained {
             teams: explanation.teams.map(|teams| InTeams::of(teams, now)),
             xphone: explanation.xphone.map(|xphone| InXphone::of(xphone, now)),
             policy: explanation.policy.into(),
+            microphone_sync: explanation.microphone.into(),
+            profile_template: explanation.template.into(),
             profiles: explanation.profiles.into_iter().map(Profiled::from).collect(),
             has_busy_status: explanation.has_busy_status,
             slots: explanation.slots.into_iter().map(|slot| Place::of(slot, now)).collect(),
@@ -277,8 +299,15 @@ impl From<PolicySays> for Policy {
             mode: ModeFrom { value: says.mode.into(), from: says.mode_from.into() },
             shadow: switch(says.shadow),
             user_may_change: switch(says.user_may_change),
+            remember_login_data: switch(says.remember_login_data),
             choice: says.choice.map(Mode::from),
         }
+    }
+}
+
+impl<S: Into<T>, T> From<Holds<S>> for Holding<T> {
+    fn from(holds: Holds<S>) -> Self {
+        Self { effective: holds.value.into(), from: holds.from.into() }
     }
 }
 

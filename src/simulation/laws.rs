@@ -9,6 +9,7 @@ use super::oracle::{Native, PUT_OFF_MAX};
 use super::store::{APPOINTMENT, PREFERRED, SESSION};
 use super::story::{Fault, HOUR, JUMP_MAX, MINUTE, Ms, SECOND};
 use super::world::{World, true_time};
+use super::xphone::Kind;
 use crate::domain::expiry;
 use crate::domain::ids::TeamsUserId;
 use crate::domain::mapping::{Meeting, StatusKind, TeamsNative, TeamsWords, XphoneEntry};
@@ -23,6 +24,9 @@ const UNSEEN: Ms = 2 * MINUTE + 30 * SECOND;
 /// What a late notification tells is believed at once and taken back by the read that confirms it; so is what XPhone covered. More
 /// than this would be an exchange.
 const PUSHES_PER_CAUSE_MAX: u32 = 6;
+
+/// An event, a decision, a push.
+const COVERED_MAX: Ms = 5 * SECOND;
 
 /// The grace, a read, a push.
 const LIGHT_AFTER: Ms = 20 * SECOND;
@@ -204,10 +208,21 @@ pub fn tells_apart(world: &mut World, snapshot: &Snapshot, decision: &Decision) 
     }
 }
 
-/// A session is renewed as long as XPhone's call lasts: it does not run out while nothing else happens.
+/// What a person picked in XPhone, and the gateway was told of, does not stay covered by something weaker of ours.
+pub fn uncovers(world: &mut World) {
+    let (Some((Kind::DoNotDisturb, picked_at)), Some(held)) = (world.xphone.picked, &world.xphone.appointment) else { return };
+    let covered_at = world.told_at.filter(|at| *at >= picked_at).map(|at| at.max(held.set_at));
+    let covers = held.set_at >= picked_at && held.kind != Kind::DoNotDisturb;
+    let works = world.leader().is_some() && world.listener.connected;
+    let long = |at: Ms| world.now - at > COVERED_MAX && world.oracle.works_since(at - COVERED_MAX);
+    if covers && works && covered_at.is_some_and(long) {
+        world.break_law("nobody's own status stays covered", |_| "do not disturb lies below an appointment of ours".to_owned());
+    }
+}
+
+/// A session is renewed at half time as long as XPhone's call lasts: it does not run out where nothing happened since long before.
 pub fn runs_out(world: &mut World, account: usize) {
-    let life = 15 * MINUTE;
-    let untouched = world.leader().is_some() && world.oracle.undisturbed_since(world.now - life - MINUTE);
+    let untouched = world.leader().is_some() && world.oracle.undisturbed_since(world.now - 14 * MINUTE);
     let lasts = world.oracle.matched == Some(account) && world.oracle.gone_since[1].is_none();
     let natives = world.oracle.natives[account];
     if untouched && lasts && natives.0 == Native::Free {

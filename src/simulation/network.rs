@@ -112,7 +112,7 @@ impl World {
                 self.store.settle(slot, &letter, call.begun, now, self.mutant);
             }
             (Asked::Push { slot, letter }, Answer::Throttled) => {
-                self.oracle.faulty_until(self.now + MINUTE);
+                self.oracle.throttled(self.now);
                 self.changed_at = self.now;
                 self.store.put_back(slot, &letter, SignedDuration::from_mins(1), false, now);
             }

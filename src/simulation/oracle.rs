@@ -12,7 +12,7 @@ pub const SETTLED_AFTER: Ms = 60 * SECOND;
 /// So long a cause in Teams must have been gone, while everything works, to have been noticed.
 const NOTICED_AFTER: Ms = 90 * SECOND;
 /// The same in XPhone, whose events come at once.
-const HEARD_AFTER: Ms = 5 * SECOND;
+const HEARD_AFTER: Ms = 2 * SECOND;
 /// What a wrong clock put off waits for as long as anything is ever put off.
 pub const PUT_OFF_MAX: Ms = 15 * MINUTE;
 /// A push that was under way when something was undone may still do it again.
@@ -84,6 +84,8 @@ pub struct Oracle {
     pub jumped: bool,
     /// Until then what a wrong clock put off may wait.
     pub put_off_until: Ms,
+    /// Until then a throttled push is not tried again, and then its grace runs.
+    pub paused_until: Ms,
 }
 
 impl Native {
@@ -142,6 +144,7 @@ impl Oracle {
             last_fault: 0,
             jumped: false,
             put_off_until: 0,
+            paused_until: 0,
         }
     }
 
@@ -158,9 +161,15 @@ impl Oracle {
         self.last_fault = self.last_fault.max(until);
     }
 
+    /// Nothing is sent again before a minute is over, whatever else works.
+    pub fn throttled(&mut self, now: Ms) {
+        self.paused_until = now + MINUTE + 15 * SECOND;
+        self.faulty_until(self.paused_until);
+    }
+
     /// Everything works from now on.
     pub fn healed(&mut self, now: Ms) {
-        self.last_fault = now.max(self.put_off_until);
+        self.last_fault = now.max(self.put_off_until).max(self.paused_until);
         self.last_change = now;
     }
 

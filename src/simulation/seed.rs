@@ -21,7 +21,7 @@ impl Story {
         let quarrels = rng.u8(0..10) == 0;
         let mut beat = || {
             if quarrels {
-                Beat { pause: rng.i64(0..15 * SECOND), seed: rng.u64(..), step: quarrel(&mut rng) }
+                Beat { pause: rng.i64(0..7 * SECOND), seed: rng.u64(..), step: quarrel(&mut rng) }
             } else {
                 Beat { pause: pause(&mut rng), seed: rng.u64(..), step: themes.step(&mut rng) }
             }

@@ -35,6 +35,9 @@ impl World {
         if sequence > self.listener.applied {
             self.listener.applied = sequence;
             self.changed_at = self.now;
+            if entry.undisturbed() {
+                self.told_at = Some(self.now);
+            }
             self.store.record_xphone(read_entry(entry), entry.client, now, self.mutant);
         }
         self.acted(self.listener.replica);

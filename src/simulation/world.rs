@@ -53,6 +53,8 @@ pub struct World {
     /// Pushes decided that renew nothing, and facts that gave cause for them.
     pub pushes: u32,
     pub causes: u32,
+    /// When the gateway was last told that a do not disturb of the person's own shows in XPhone.
+    pub told_at: Option<Ms>,
     /// What was known when each slot was pushed last.
     pub grounds: [laws::Held; 3],
     /// The same pushes, by slot, since the last cause.
@@ -97,6 +99,7 @@ impl World {
             changed_at: 0,
             pushes: 0,
             causes: 0,
+            told_at: None,
             grounds: [laws::Held::default(); 3],
             since_cause: [0; 3],
             reads: 0,
@@ -237,6 +240,7 @@ impl World {
         }
         self.oracle.observe(now, &self.accounts, &self.xphone);
         laws::comes_to_light(self);
+        laws::uncovers(self);
         if let Some(what) = self.oracle.outlived(now, &self.accounts, &self.xphone).filter(|_| self.leader().is_some()) {
             self.break_law("nothing outlives its cause", |_| what);
         }

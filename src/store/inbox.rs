@@ -81,20 +81,6 @@ impl Store {
         Ok(())
     }
 
-    /// How many change notification posts are due, counting no further than `limit`.
-    ///
-    /// # Errors
-    /// Postgres cannot be asked.
-    pub async fn posts_waiting(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
-        let waiting = sqlx::query_scalar!(
-            r#"select count(*) as "count!" from (select from inbox where kind = $1 and due_at <= $2 limit $3) waiting"#,
-            PostKind::Notification.label(),
-            now.to_sqlx(),
-            rows(limit),
-        );
-        Ok(usize::try_from(waiting.fetch_one(&self.pool).await?).unwrap_or(usize::MAX))
-    }
-
     /// How full the inbox is.
     ///
     /// # Errors
@@ -106,49 +92,80 @@ impl Store {
     }
 }
 
-/// Takes the oldest posts that are due, in the order of their arrival: at most `limit`, and no more than a few megabytes unless a
-/// single one is larger. Nobody else gets them while the returned transaction lasts; whoever dies gives them back at once.
+/// Posts that have been taken, a few or many at a time: nobody else gets them while this lasts; whoever dies gives them back at once.
 ///
 /// Rows are not locked meanwhile: a transaction that has touched a row keeps Postgres from tidying up any table, and opening a burst
-/// takes seconds in which every other queue would drag its dead entries along. The transaction holds just a lock on a number, and
-/// that number in a row says who is at it.
-///
-/// # Errors
-/// Postgres could not.
-pub async fn take(store: &Store, kind: PostKind, now: Timestamp, limit: usize) -> Result<(Tx<'static>, Vec<Taken>), StoreError> {
-    let number = fastrand::i32(..);
-    let mut held = store.begin_derived().await?;
-    sqlx::query!("select pg_advisory_xact_lock($1, $2)", TAKERS, number).execute(&mut *held).await?;
-    let mut tx = store.begin_derived().await?;
-    let taken = sqlx::query!(
-        r#"
-        update inbox set taken_by = $5 from (
-            select due.id, sum(due.bytes) over (order by due.due_at, due.id) - due.bytes as bytes_before
-            from (
-                select id, due_at, octet_length(body) as bytes from inbox
-                where kind = $1 and due_at <= $2 and (taken_by is null or pg_try_advisory_xact_lock($6, taken_by))
-                order by due_at, id limit $3 for update skip locked
+/// takes seconds in which every other queue would drag its dead entries along. What this holds is just a lock on a number, and that
+/// number in a row says who is at it.
+pub struct Holding {
+    held: Tx<'static>,
+    number: i32,
+    bytes_left: i64,
+}
+
+impl Holding {
+    /// Holds nothing yet.
+    ///
+    /// # Errors
+    /// Postgres could not.
+    pub async fn begin(store: &Store) -> Result<Self, StoreError> {
+        let number = fastrand::i32(..);
+        let mut held = store.begin_derived().await?;
+        sqlx::query!("select pg_advisory_xact_lock($1, $2)", TAKERS, number).execute(&mut *held).await?;
+        Ok(Self { held, number, bytes_left: TAKEN_BYTES_MAX })
+    }
+
+    /// Takes the oldest posts that are due, in the order of their arrival: at most `limit`, and in all no more than a few megabytes
+    /// unless a single one is larger.
+    ///
+    /// # Errors
+    /// Postgres could not.
+    pub async fn take(&mut self, store: &Store, kind: PostKind, now: Timestamp, limit: usize) -> Result<Vec<Taken>, StoreError> {
+        let mut tx = store.begin_derived().await?;
+        let taken = sqlx::query!(
+            r#"
+            update inbox set taken_by = $5 from (
+                select due.id, sum(due.bytes) over (order by due.due_at, due.id) - due.bytes as bytes_before
+                from (
+                    select id, due_at, octet_length(body) as bytes from inbox
+                    where kind = $1 and due_at <= $2 and (taken_by is null or pg_try_advisory_xact_lock($6, taken_by))
+                    order by due_at, id limit $3 for update skip locked
+                ) due
             ) due
-        ) due
-        where due.id = inbox.id and due.bytes_before < $4
-        returning inbox.id, inbox.received_at, inbox.body
-        "#,
-        kind.label(),
-        now.to_sqlx(),
-        rows(limit),
-        TAKEN_BYTES_MAX,
-        number,
-        TAKERS,
-    )
-    .fetch_all(&mut *tx)
-    .await?;
-    commit(tx).await?;
-    let taken = taken.into_iter();
-    let mut taken: Vec<Taken> =
-        taken.map(|row| Taken { id: row.id, received_at: row.received_at.to_jiff(), body: row.body }).collect();
-    // What had to wait came before what did not.
-    taken.sort_unstable_by_key(|post| (post.received_at, post.id));
-    Ok((held, taken))
+            where due.id = inbox.id and due.bytes_before < $4
+            returning inbox.id, inbox.received_at, inbox.body
+            "#,
+            kind.label(),
+            now.to_sqlx(),
+            rows(limit),
+            self.bytes_left,
+            self.number,
+            TAKERS,
+        )
+        .fetch_all(&mut *tx)
+        .await?;
+        commit(tx).await?;
+        let taken = taken.into_iter();
+        let mut taken: Vec<Taken> =
+            taken.map(|row| Taken { id: row.id, received_at: row.received_at.to_jiff(), body: row.body }).collect();
+        let bytes: usize = taken.iter().map(|post| post.body.len()).sum();
+        self.bytes_left = self.bytes_left.saturating_sub(i64::try_from(bytes).unwrap_or(i64::MAX));
+        // What had to wait came before what did not.
+        taken.sort_unstable_by_key(|post| (post.received_at, post.id));
+        Ok(taken)
+    }
+
+    /// No more fits in.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.bytes_left <= 0
+    }
+
+    /// The transaction to remove or postpone in what was taken; when it ends, nothing is held any more.
+    #[must_use]
+    pub fn finish(self) -> Tx<'static> {
+        self.held
+    }
 }
 
 /// Removes posts that have been dealt with.

@@ -8,6 +8,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::driver::Task;
@@ -20,7 +21,7 @@ use crate::graph::certificate::PrivateKey;
 use crate::graph::notification::{
     self, Expected, Opened, PrivateKeys, Received, Refusal, TokenVerifier, TokensGenuine, Verified,
 };
-use crate::store::inbox::{self, PostKind, Taken};
+use crate::store::inbox::{self, Holding, PostKind, Taken};
 use crate::store::observation::{TeamsFact, record_notifications};
 use crate::store::refusal::{self, Refusals};
 use crate::store::{Store, commit};
@@ -103,21 +104,18 @@ impl Task for Intake {
 
 impl Intake {
     async fn take_in(&self) -> Result<Progress, TaskError> {
-        self.let_burst_in().await?;
-        let now = self.clock.now();
-        let (mut tx, posts) = inbox::take(&self.store, PostKind::Notification, now, POSTS_MAX).await?;
-        if posts.is_empty() {
+        let mut holding = Holding::begin(&self.store).await?;
+        let (mut sorted, left) = self.take_burst(&mut holding).await?;
+        if sorted.done.is_empty() && sorted.postponed.is_empty() {
             return Ok(Progress::Idle);
         }
-        let full = posts.len() == POSTS_MAX;
-        let mut sorted = self.sort(&posts).await?;
-        drop(posts);
         let superseded: u64 = sorted.candidates.iter().map(|candidates| candidates.len() as u64 - 1).sum();
         let recorded = self.record(std::mem::take(&mut sorted.candidates), &mut sorted.refused).await?;
+        let mut tx = holding.finish();
         refusal::record(&mut tx, &sorted.refused).await?;
         inbox::remove(&mut tx, &sorted.done).await?;
         if !sorted.postponed.is_empty() {
-            inbox::postpone(&mut tx, &sorted.postponed, now + KEYS_PAUSE).await?;
+            inbox::postpone(&mut tx, &sorted.postponed, self.clock.now() + KEYS_PAUSE).await?;
         }
         commit(tx).await?;
         self.metrics.count_notifications("recorded", recorded);
@@ -125,29 +123,41 @@ impl Intake {
         for (reason, count) in sorted.refused.by_reason() {
             self.metrics.count_notifications(reason, count);
         }
-        Ok(if full { Progress::More } else { Progress::Idle })
+        Ok(left)
     }
 
-    async fn let_burst_in(&self) -> Result<(), TaskError> {
-        let mut waiting = self.store.posts_waiting(self.clock.now(), POSTS_MAX).await?;
+    /// Takes posts, a moment's worth at a time, for as long as many come in; those of one moment are verified while the next ones come.
+    async fn take_burst(&self, holding: &mut Holding) -> Result<(Sorted, Progress), TaskError> {
+        let mut sorted = Sorted::default();
+        let (mut room, mut worth_waiting) = (POSTS_MAX, BURST_POSTS_MIN);
+        let mut known = None;
         for _ in 0..BURST_MOMENTS_MAX {
-            if waiting < BURST_POSTS_MIN || waiting == POSTS_MAX {
+            let next_moment = Instant::now() + BURST_MOMENT;
+            let posts = holding.take(&self.store, PostKind::Notification, self.clock.now(), room).await?;
+            let came = posts.len();
+            if came > 0 {
+                let known = match &mut known {
+                    Some(known) => known,
+                    none => none.insert(expected(&self.store).await?),
+                };
+                self.sort(posts, known, &mut sorted).await?;
+            }
+            if came < worth_waiting {
+                return Ok((sorted, Progress::Idle));
+            }
+            room -= came;
+            if room == 0 || holding.is_full() {
                 break;
             }
-            tokio::time::sleep(BURST_MOMENT).await;
-            let before = std::mem::replace(&mut waiting, self.store.posts_waiting(self.clock.now(), POSTS_MAX).await?);
-            if waiting.saturating_sub(before) < BURST_GROWTH_MIN {
-                break;
-            }
+            worth_waiting = BURST_GROWTH_MIN;
+            tokio::time::sleep_until(next_moment).await;
         }
-        Ok(())
+        Ok((sorted, Progress::More))
     }
 
     /// Verifies every notification of every post, without decrypting any.
-    async fn sort(&self, posts: &[Taken]) -> Result<Sorted, TaskError> {
-        let known = expected(&self.store).await?;
-        let mut sorted = Sorted::default();
-        for (number, post) in posts.iter().enumerate() {
+    async fn sort(&self, posts: Vec<Taken>, known: &HashMap<String, Expected>, sorted: &mut Sorted) -> Result<(), TaskError> {
+        for (number, post) in posts.into_iter().enumerate() {
             // Reading thousands of posts takes long enough to keep Graph waiting for an answer.
             if number % POSTS_AT_A_STRETCH == 0 {
                 tokio::task::yield_now().await;
@@ -162,7 +172,7 @@ impl Intake {
             let of_ours = |received: &Received<'_>| {
                 matches!(received.verify(|id| known.get(id), self.tenant, &no_token), Err(Refusal::NoToken))
             };
-            let tokens = if batch.value.iter().any(of_ours) { self.tokens(post, &batch).await } else { Some(no_token) };
+            let tokens = if batch.value.iter().any(of_ours) { self.tokens(&post, &batch).await } else { Some(no_token) };
             let Some(tokens) = tokens else {
                 sorted.postponed.push(post.id);
                 continue;
@@ -170,12 +180,12 @@ impl Intake {
             for received in &batch.value {
                 match received.verify(|id| known.get(id), self.tenant, &tokens) {
                     Ok(verified) => sorted.add(Candidate { verified, received_at: post.received_at }),
-                    Err(refusal) => sorted.refused.add(post.received_at, refusal.label(), ours(received, &known)),
+                    Err(refusal) => sorted.refused.add(post.received_at, refusal.label(), ours(received, known)),
                 }
             }
             sorted.done.push(post.id);
         }
-        Ok(sorted)
+        Ok(())
     }
 
     /// What the post's tokens are worth; `None`: that cannot be said before the signing keys have been fetched again.
@@ -297,7 +307,11 @@ impl Sorted {
     fn add(&mut self, candidate: Candidate) {
         let place = candidate.verified.user.map(|user| *self.by_user.entry(user).or_insert(self.candidates.len()));
         match place.and_then(|place| self.candidates.get_mut(place)) {
-            Some(candidates) => candidates.push(candidate),
+            // What had waited for keys may be taken after what came later.
+            Some(candidates) => {
+                let newer = candidates.partition_point(|known| known.received_at <= candidate.received_at);
+                candidates.insert(newer, candidate);
+            }
             None => self.candidates.push(vec![candidate]),
         }
     }

@@ -11,7 +11,7 @@ use super::{Activators, Progress, TaskError};
 use crate::clock::Clock;
 use crate::domain::ids::TeamsUserId;
 use crate::graph::notification::{self, LifecycleEvent};
-use crate::store::inbox::{self, PostKind};
+use crate::store::inbox::{self, Holding, PostKind};
 use crate::store::refusal::{self, Refusals};
 use crate::store::{Store, commit};
 use crate::telemetry::Metrics;
@@ -46,7 +46,8 @@ impl Task for Lifecycle {
 impl Lifecycle {
     async fn read(&self) -> Result<Progress, TaskError> {
         let now = self.clock.now();
-        let (mut tx, posts) = inbox::take(&self.store, PostKind::Lifecycle, now, POSTS_MAX).await?;
+        let mut holding = Holding::begin(&self.store).await?;
+        let posts = holding.take(&self.store, PostKind::Lifecycle, now, POSTS_MAX).await?;
         if posts.is_empty() {
             return Ok(Progress::Idle);
         }
@@ -61,6 +62,7 @@ impl Lifecycle {
                 }
             }
         }
+        let mut tx = holding.finish();
         refusal::record(&mut tx, &refused).await?;
         let ids: Vec<i64> = posts.iter().map(|post| post.id).collect();
         inbox::remove(&mut tx, &ids).await?;

@@ -1,7 +1,7 @@
 //! What is not believed: answered 202 all the same, counted by reason, kept without content, and changing nothing.
 
 use presence_gateway::store::commit;
-use presence_gateway::store::inbox::{self, PostKind};
+use presence_gateway::store::inbox::{self, Holding, PostKind};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -69,7 +69,9 @@ impl World {
     /// Catches what Graph has posted before the gateway takes it in, to be changed and posted by hand.
     async fn intercept(&self) -> Value {
         self.delivered().await;
-        let (mut tx, taken) = inbox::take(&self.app.store, PostKind::Notification, self.clock.now(), 100).await.unwrap();
+        let mut holding = Holding::begin(&self.app.store).await.unwrap();
+        let taken = holding.take(&self.app.store, PostKind::Notification, self.clock.now(), 100).await.unwrap();
+        let mut tx = holding.finish();
         inbox::remove(&mut tx, &taken.iter().map(|post| post.id).collect::<Vec<_>>()).await.unwrap();
         commit(tx).await.unwrap();
         assert_eq!(taken.len(), 1);

@@ -1,7 +1,7 @@
 //! The gateway dies between any two steps of the chain, and the next run leaves nobody wrong.
 
 use jiff::SignedDuration;
-use presence_gateway::store::inbox::{self, PostKind};
+use presence_gateway::store::inbox::{Holding, PostKind};
 use serde_json::json;
 
 use crate::world::{Person, World};
@@ -77,7 +77,8 @@ async fn a_post_is_one_gateways_while_it_lives() {
     let database = world.database().await;
     world.teams(anna, "Busy/InACall").await;
     world.delivered().await;
-    let (held, posts) = inbox::take(&world.app.store, PostKind::Notification, world.clock.now(), 10).await.unwrap();
+    let mut holding = Holding::begin(&world.app.store).await.unwrap();
+    let posts = holding.take(&world.app.store, PostKind::Notification, world.clock.now(), 10).await.unwrap();
     assert_eq!(posts.len(), 1);
     world.settle().await;
     assert_eq!(world.text(anna).await, "Available", "somebody else is at it");
@@ -85,7 +86,7 @@ async fn a_post_is_one_gateways_while_it_lives() {
         where datname = current_database() and state = 'idle in transaction' and (backend_xid is not null or backend_xmin is not null)";
     let hinders: i64 = sqlx::query_scalar(hinders).fetch_one(&database).await.unwrap();
     assert_eq!(hinders, 0);
-    held.rollback().await.unwrap();
+    holding.finish().rollback().await.unwrap();
     world.settle().await;
     assert_eq!(world.text(anna).await, ON_THE_PHONE);
     assert_eq!(world.app.store.inbox_depth().await.unwrap().posts, 0);

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -18,6 +20,8 @@ const WAITING_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Posts and bytes in one commit.
 const POSTS_PER_COMMIT_MAX: usize = 64;
 const BYTES_PER_COMMIT_MAX: usize = 16 * 1024 * 1024;
+/// While one commit waits for the disk the next one is prepared, and the disk often takes both at once.
+const COMMITS_AT_ONCE: usize = 2;
 /// Graph waits 3 s for an answer: what is not durable by then is better posted again.
 const ANSWER_WITHIN: Duration = Duration::from_millis(2500);
 
@@ -44,6 +48,11 @@ pub struct Deposits {
 #[derive(Debug)]
 pub struct Depositor {
     waiting: mpsc::Receiver<Waiting>,
+    writer: Writer,
+}
+
+#[derive(Debug)]
+struct Writer {
     store: Store,
     activators: Activators,
 }
@@ -53,7 +62,7 @@ pub struct Depositor {
 pub fn channel(store: Store, activators: Activators) -> (Deposits, Depositor) {
     let (sender, waiting) = mpsc::channel(WAITING_MAX);
     let room = Arc::new(Semaphore::new(WAITING_BYTES_MAX));
-    (Deposits { sender, room }, Depositor { waiting, store, activators })
+    (Deposits { sender, room }, Depositor { waiting, writer: Writer { store, activators } })
 }
 
 impl Deposits {
@@ -75,32 +84,37 @@ impl Deposits {
 
 impl Depositor {
     /// Writes until `stop`, and then what is still waiting.
-    pub async fn run(mut self, stop: CancellationToken) {
+    pub async fn run(self, stop: CancellationToken) {
+        let Self { mut waiting, writer } = self;
+        let mut commits = FuturesUnordered::new();
         loop {
             let first = tokio::select! {
                 biased;
-                first = self.waiting.recv() => first,
-                () = stop.cancelled() => { self.waiting.close(); self.waiting.recv().await }
+                Some(()) = commits.next() => continue,
+                first = waiting.recv(), if commits.len() < COMMITS_AT_ONCE => first,
+                () = stop.cancelled(), if !waiting.is_closed() => { waiting.close(); continue }
             };
-            let Some(first) = first else { return };
-            let batch = self.gather(first);
-            self.write(batch).await;
+            let Some(first) = first else { break };
+            commits.push(writer.write(gather(first, &mut waiting)));
         }
+        while commits.next().await.is_some() {}
     }
+}
 
-    fn gather(&mut self, first: Waiting) -> Vec<Waiting> {
-        let mut bytes = first.post.body.len();
-        let mut batch = vec![first];
-        while batch.len() < POSTS_PER_COMMIT_MAX && bytes < BYTES_PER_COMMIT_MAX {
-            let Ok(next) = self.waiting.try_recv() else { break };
-            bytes += next.post.body.len();
-            batch.push(next);
-        }
-        // Who has given up waiting was told to post again.
-        batch.retain(|waiting| !waiting.answer.is_closed());
-        batch
+fn gather(first: Waiting, waiting: &mut mpsc::Receiver<Waiting>) -> Vec<Waiting> {
+    let mut bytes = first.post.body.len();
+    let mut batch = vec![first];
+    while batch.len() < POSTS_PER_COMMIT_MAX && bytes < BYTES_PER_COMMIT_MAX {
+        let Ok(next) = waiting.try_recv() else { break };
+        bytes += next.post.body.len();
+        batch.push(next);
     }
+    // Who has given up waiting was told to post again.
+    batch.retain(|waiting| !waiting.answer.is_closed());
+    batch
+}
 
+impl Writer {
     /// An answer that is dropped unsent tells its post to come again.
     async fn write(&self, batch: Vec<Waiting>) {
         let (posts, answers): (Vec<Post>, Vec<_>) = batch.into_iter().map(|waiting| (waiting.post, waiting.answer)).unzip();

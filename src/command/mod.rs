@@ -7,6 +7,7 @@ mod directory;
 #[cfg(feature = "emulator")]
 mod emulate;
 pub mod explain;
+mod health;
 mod mapping;
 mod migrate;
 mod serve;
@@ -50,6 +51,8 @@ enum Command {
     /// Play made-up stories against the gateway's decision; needs no settings.
     #[cfg(feature = "emulator")]
     Simulate(simulate::Simulate),
+    /// Ask the gateway that runs on this machine how it is; fails if it is not well.
+    Health(health::Health),
     /// Bring the database schema up to date.
     Migrate,
     /// Enrol a subscriber account: sign it in with a device code.
@@ -109,6 +112,7 @@ async fn dispatch(line: CommandLine, surroundings: Surroundings) -> Result<ExitC
         Command::Emulate(emulate) => emulate.run().await,
         #[cfg(feature = "emulator")]
         Command::Simulate(simulate) => simulate.run(),
+        Command::Health(health) => health.run(&sources).await,
         Command::Migrate => migrate::run(&sources).await,
         Command::SignIn(sign_in) => sign_in.run(&sources).await,
         Command::Token(token) => token.run(&sources).await,

@@ -224,4 +224,12 @@ impl Config {
     pub fn load(sources: &Sources) -> Result<Self, ConfigError> {
         raw::check(sources.read()?)
     }
+
+    /// Reads where the admin listener is; of the environment's settings only those of `[http]`, so no secret is opened.
+    ///
+    /// # Errors
+    /// The settings cannot be read, or this one is no address.
+    pub fn admin_listen(sources: &Sources) -> Result<SocketAddr, ConfigError> {
+        raw::admin_listen(&sources.of_section("HTTP").read()?)
+    }
 }

@@ -28,6 +28,7 @@ const REQUESTS_PER_30_SECONDS: std::ops::RangeInclusive<u32> = 1..=10_000;
 const AUDIT_DAYS: std::ops::RangeInclusive<u64> = 1..=36_500;
 const PRESENCE_DAYS: std::ops::RangeInclusive<u64> = 1..=366;
 const BOOTSTRAP_TOKEN_CHARACTERS_MIN: usize = 32;
+const LISTEN: &str = "an address and a port such as 127.0.0.1:8081";
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -216,8 +217,14 @@ fn database(raw: RawDatabase, complaints: &mut Complaints) -> Option<Database> {
     Some(Database { url: raw.url, connections_max: raw.connections_max })
 }
 
+/// Only where the admin listener is, whatever else the settings say.
+pub(super) fn admin_listen(raw: &Raw) -> Result<SocketAddr, ConfigError> {
+    let mut complaints = Complaints::default();
+    let listen = complaints.parsed("http.admin_listen", &raw.http.admin_listen, LISTEN);
+    listen.ok_or(ConfigError(complaints.0))
+}
+
 fn http(raw: RawHttp, push: bool, complaints: &mut Complaints) -> Option<Http> {
-    const LISTEN: &str = "an address and a port such as 127.0.0.1:8081";
     let public_listen = complaints.parsed::<SocketAddr>("http.public_listen", &raw.public_listen, LISTEN);
     let admin_listen = complaints.parsed::<SocketAddr>("http.admin_listen", &raw.admin_listen, LISTEN);
     let public_url = raw.public_url.and_then(|text| complaints.address("http.public_url", &text));

@@ -52,6 +52,14 @@ impl Sources {
         self
     }
 
+    /// The same with the variables of one section only.
+    pub(super) fn of_section(&self, section: &str) -> Self {
+        let prefix = format!("{PREFIX}__{section}__");
+        let of_section = |(key, _): &(&String, &String)| key.starts_with(&prefix);
+        let environment = self.environment.iter().filter(of_section).map(|(key, value)| (key.clone(), value.clone()));
+        Self { file: self.file.clone(), environment: environment.collect() }
+    }
+
     /// Where the operator's Postgres is, whatever else the settings say; for demo and tests, which need nothing else.
     #[must_use]
     pub fn database_url(&self) -> Option<SecretString> {

@@ -44,13 +44,15 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
 use secrecy::{ExposeSecret, SecretString};
+use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{Postgres, Transaction};
 
 use crate::config::SealingKeys;
 
-/// The migrations, compiled in.
-static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!();
+/// The migrations, compiled in. Some that a newer gateway has applied are no error: while replicas are exchanged one after the other, and
+/// after a step back, an older one starts on the newer schema, which is only ever extended before anything in it is given up.
+static MIGRATOR: Migrator = Migrator { ignore_missing: true, ..sqlx::migrate!() };
 
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// No statement of ours takes longer on a healthy database; a longer one would hold a connection that webhooks need.

@@ -167,20 +167,20 @@ async fn secrets_are_read_from_files_and_a_settings_file_is_understood() {
 }
 
 /// A program that runs until it is told to stop, and its log.
-struct Serving {
+pub struct Serving {
     child: Child,
-    log: Lines<BufReader<ChildStderr>>,
+    pub log: Lines<BufReader<ChildStderr>>,
 }
 
 impl Serving {
-    fn start(mut command: Command) -> Self {
+    pub fn start(mut command: Command) -> Self {
         let mut child = command.stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let log = BufReader::new(child.stderr.take().unwrap()).lines();
         Self { child, log }
     }
 
     /// SIGTERM; how it ended and what it logged last.
-    async fn stop(mut self) -> (Option<i32>, String) {
+    pub async fn stop(mut self) -> (Option<i32>, String) {
         let id = self.child.id().unwrap().to_string();
         assert!(Command::new("sh").args(["-c", "kill -TERM \"$0\"", &id]).status().await.unwrap().success());
         let status = tokio::time::timeout(PATIENCE, self.child.wait()).await.expect("it does not stop").unwrap();
@@ -193,7 +193,7 @@ impl Serving {
 }
 
 /// Everything up to the first line that contains this.
-async fn read_until<R: AsyncRead + Unpin>(lines: &mut Lines<BufReader<R>>, words: &str) -> Vec<String> {
+pub async fn read_until<R: AsyncRead + Unpin>(lines: &mut Lines<BufReader<R>>, words: &str) -> Vec<String> {
     let mut seen = Vec::new();
     let reading = async {
         while let Some(line) = lines.next_line().await.unwrap() {
@@ -209,7 +209,7 @@ async fn read_until<R: AsyncRead + Unpin>(lines: &mut Lines<BufReader<R>>, words
 }
 
 /// A port that nobody had a moment ago.
-fn free_address() -> String {
+pub fn free_address() -> String {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
 }
 

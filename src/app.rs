@@ -34,6 +34,7 @@ use crate::tasks::directory::Directory;
 use crate::tasks::dispatcher::{Dispatcher, TeamsCourier, XphoneCourier};
 use crate::tasks::driver::{Task, chain, drive};
 use crate::tasks::enrolment::desk;
+use crate::tasks::heartbeat::Heartbeat;
 use crate::tasks::intake::Intake;
 use crate::tasks::lifecycle::Lifecycle;
 use crate::tasks::listener::Listener;
@@ -52,6 +53,8 @@ const QUEUE_PERIOD: Duration = Duration::from_secs(1);
 /// How long notifications wait for others to be confirmed with them.
 const CONFIRM_PERIOD: Duration = Duration::from_millis(250);
 const SUBSCRIPTIONS_PERIOD: Duration = Duration::from_secs(10);
+/// A replica counts as gone after four of these.
+const HEARTBEAT_PERIOD: Duration = Duration::from_secs(5);
 const UPKEEP_PERIOD: Duration = Duration::from_hours(1);
 const LOGINS_PERIOD: Duration = Duration::from_mins(10);
 /// A request that takes longer, its sending included, is given up.
@@ -145,6 +148,8 @@ pub struct Tasks {
     pub templates: Templates,
     /// Proves links anew; `None`: people cannot reach us to sign in.
     pub logins: Option<Logins>,
+    /// Says that we live.
+    pub heartbeat: Heartbeat,
     /// Forgets.
     pub upkeep: Upkeep,
 }
@@ -246,6 +251,7 @@ impl Tasks {
             (Box::new(self.confirmer), CONFIRM_PERIOD, wake.confirmer.clone()),
             (Box::new(self.sweep), QUEUE_PERIOD, wake.sweep.clone()),
             (Box::new(self.templates), QUEUE_PERIOD, wake.templates.clone()),
+            (Box::new(self.heartbeat), HEARTBEAT_PERIOD, wake.heartbeat.clone()),
             (Box::new(self.upkeep), UPKEEP_PERIOD, wake.upkeep.clone()),
         ];
         if let Some(subscriptions) = self.subscriptions {
@@ -287,7 +293,8 @@ impl Running {
         self.stop_tasks.cancel();
         tokio::select! {
             () = self.tracker.wait() => {
-                if let Err(error) = self.store.release_leases(self.replica).await {
+                let left = self.store.release_leases(self.replica).await.and(self.store.forget_replica(self.replica).await);
+                if let Err(error) = left {
                     tracing::warn!(error = %chain(&error), "leases could not be given up; they run out by themselves");
                 }
                 self.store.close().await;

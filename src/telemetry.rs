@@ -47,6 +47,9 @@ pub struct Metrics {
     unknown_presence_words: Counter<u64>,
     graph_requests: Counter<u64>,
     graph_budget_remaining: Gauge<i64>,
+    graph_budget_share: Gauge<i64>,
+    graph_budget_requests: Counter<u64>,
+    replicas: Gauge<i64>,
     xphone_connected: Gauge<i64>,
     xphone_events: Counter<u64>,
     sign_ins: Counter<u64>,
@@ -102,6 +105,9 @@ impl Metrics {
             unknown_presence_words: counter(&meter, "unknown_presence_words", "Readings with a word that is not documented"),
             graph_requests: counter(&meter, "graph_requests", "Requests to Graph by endpoint and status"),
             graph_budget_remaining: gauge(&meter, "graph_budget_remaining", "Requests to Graph that may go out at once"),
+            graph_budget_share: gauge(&meter, "graph_budget_share", "Requests to Graph in 30 seconds that this replica may send"),
+            graph_budget_requests: counter(&meter, "graph_budget_requests", "Requests to Graph by class, sent or held back"),
+            replicas: gauge(&meter, "replicas", "Replicas that live, this one included"),
             xphone_connected: gauge(&meter, "xphone_connected", "Whether XPhone answered when last asked"),
             xphone_events: counter(&meter, "xphone_events", "Events of XPhone by what became of them"),
             sign_ins: counter(&meter, "sign_ins", "Pages shown to users who link their own Teams account, by how it went"),
@@ -212,6 +218,19 @@ impl Metrics {
     /// Notes how many requests to Graph may go out at once.
     pub fn note_graph_budget(&self, remaining: u32) {
         self.graph_budget_remaining.record(remaining.into(), &[]);
+    }
+
+    /// Counts what a class of requests to Graph has had of the budget.
+    pub fn count_graph_budget(&self, class: &'static str, sent: u64, held_back: u64) {
+        for (result, count) in [("sent", sent), ("held_back", held_back)] {
+            self.graph_budget_requests.add(count, &[KeyValue::new("class", class), KeyValue::new("result", result)]);
+        }
+    }
+
+    /// Notes how many replicas live, and this one's part of the request budget.
+    pub fn note_replicas(&self, living: u32, share: u32) {
+        self.replicas.record(living.into(), &[]);
+        self.graph_budget_share.record(share.into(), &[]);
     }
 
     /// Notes whether XPhone answered.

@@ -1,7 +1,7 @@
 //! What every task is made from, and how.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize};
 use std::sync::{Arc, Mutex};
 
 use url::Url;
@@ -19,6 +19,7 @@ use crate::tasks::appointments::Appointments;
 use crate::tasks::confirmer::{Confirmer, Reading};
 use crate::tasks::directory::Directory;
 use crate::tasks::dispatcher::{Dispatcher, TeamsCourier, XphoneCourier};
+use crate::tasks::heartbeat::Heartbeat;
 use crate::tasks::intake::Intake;
 use crate::tasks::lifecycle::Lifecycle;
 use crate::tasks::listener::Listener;
@@ -113,6 +114,14 @@ impl Parts<'_> {
                 timing: graph_config.timing,
                 metrics: metrics(),
                 activators: activators(),
+            },
+            heartbeat: Heartbeat {
+                store: store(),
+                graph: Arc::clone(&graph),
+                replica,
+                clock: clock(),
+                metrics: metrics(),
+                living: AtomicU32::new(1),
             },
             templates: self.templates(&xphone),
             xphone_dispatcher: self.xphone_dispatcher(xphone),

@@ -23,6 +23,7 @@ pub mod person;
 pub mod policy;
 pub mod progress;
 pub mod refusal;
+pub mod replica;
 mod reseal;
 pub mod scratch;
 pub mod sealed;

@@ -14,7 +14,7 @@ use crate::domain::ids::TeamsUserId;
 use crate::domain::mapping::read_teams;
 use crate::domain::timeline::Waker;
 use crate::graph;
-use crate::graph::client::{Client, PRESENCES_MAX, PresenceRead};
+use crate::graph::client::{Class, Client, PRESENCES_MAX, PresenceRead};
 use crate::store::Store;
 use crate::store::observation::{ReadOutcome, TeamsFact};
 use crate::telemetry::Metrics;
@@ -69,7 +69,8 @@ impl Reading {
     /// # Errors
     /// Graph or Postgres fails; what was read before is recorded.
     pub async fn read(&self, users: &[TeamsUserId], by: Waker, asked_at: Timestamp) -> Result<ReadOutcome, TaskError> {
-        let mut answer = self.graph.presences_bisecting(users).await;
+        let class = if by == Waker::Sweep { Class::Sweep } else { Class::Confirm };
+        let mut answer = self.graph.presences_bisecting(users, class).await;
         self.metrics.note_graph_budget(self.graph.budget_remaining());
         let told: HashSet<TeamsUserId> = answer.presences.iter().map(|presence| presence.user).collect();
         let facts = self.facts(std::mem::take(&mut answer.presences), asked_at);

@@ -17,6 +17,7 @@
 //! | [`templates`] | makes, adapts and removes profile templates in XPhone |
 //! | [`logins`] | proves links anew with the login data that users left |
 //! | [`enrolment`] | waits for people who sign subscriber accounts in |
+//! | [`heartbeat`] | says that this replica lives, and divides the request budget among the living |
 //! | [`upkeep`] | forgets what has served its time |
 
 pub mod appointments;
@@ -26,6 +27,7 @@ pub mod directory;
 pub mod dispatcher;
 pub mod driver;
 pub mod enrolment;
+pub mod heartbeat;
 pub mod intake;
 pub mod lifecycle;
 pub mod listener;
@@ -92,6 +94,8 @@ pub struct Activators {
     pub templates: Activator,
     /// Somebody wants links proved anew now.
     pub logins: Activator,
+    /// Somebody wants a sign of life now.
+    pub heartbeat: Activator,
     /// Somebody wants old things forgotten now.
     pub upkeep: Activator,
 }

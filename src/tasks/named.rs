@@ -5,7 +5,7 @@ use super::{Activator, Activators};
 impl Activators {
     /// Every task that runs by itself: its name, what it does, how to wake it; in the order in which a change passes through them.
     #[must_use]
-    pub fn named(&self) -> [(&'static str, &'static str, &Activator); 15] {
+    pub fn named(&self) -> [(&'static str, &'static str, &Activator); 16] {
         [
             ("directory", "reads people, profiles and the tree", &self.directory),
             ("listener", "reads what XPhone shows, and follows its events", &self.listener),
@@ -21,6 +21,7 @@ impl Activators {
             ("sweep", "reads everybody in turn", &self.sweep),
             ("templates", "makes, adapts and removes profile templates in XPhone", &self.templates),
             ("logins", "proves links anew with the login data that users left", &self.logins),
+            ("heartbeat", "says that this gateway lives, and divides Graph's request budget", &self.heartbeat),
             ("upkeep", "forgets what has served its time", &self.upkeep),
         ]
     }

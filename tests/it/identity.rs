@@ -11,7 +11,7 @@ use presence_gateway::config::{Config, Sources};
 use presence_gateway::domain::ids::TeamsUserId;
 use presence_gateway::emulator::clock::EmulatedClock;
 use presence_gateway::emulator::graph;
-use presence_gateway::graph::client::{Client, Error};
+use presence_gateway::graph::client::{Class, Client, Error};
 use presence_gateway::graph::http_client;
 use presence_gateway::graph::token::{self, Delegated, Identity};
 use presence_gateway::tasks::driver::Task;
@@ -91,7 +91,7 @@ impl Desk {
         match endpoint {
             "users" => self.client.users_changes(None).await.map(|_| ()),
             "getPresencesByUserId" => {
-                let answer = self.client.presences_bisecting(&[TeamsUserId(Uuid::new_v4())]).await;
+                let answer = self.client.presences_bisecting(&[TeamsUserId(Uuid::new_v4())], Class::Sweep).await;
                 answer.stopped_by.map_or(Ok(()), Err)
             }
             "token" => {

@@ -12,6 +12,7 @@ mod admin_tasks;
 mod admin_tokens;
 mod admin_users;
 mod back;
+mod budget;
 mod carrying_out;
 mod chain;
 mod command;

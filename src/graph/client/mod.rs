@@ -1,6 +1,7 @@
 //! Requests to Graph: within the budget, never into a closed gate, each with an answer the caller can act on.
 
 mod budget;
+mod class;
 mod error;
 mod presences;
 mod subscriptions;
@@ -18,6 +19,8 @@ use uuid::Uuid;
 
 use budget::Budget;
 
+pub use budget::Spent;
+pub use class::Class;
 pub use error::{Error, Waiting};
 pub use presences::{Bisected, PRESENCES_MAX, PresenceRead};
 pub use subscriptions::{EncryptionCertificate, NewSubscription, Subscription, presences_resource};
@@ -91,6 +94,13 @@ impl Outcome {
     }
 }
 
+/// A request as the gates and the budget see it.
+#[derive(Clone, Copy, Debug)]
+struct Call {
+    endpoint: Endpoint,
+    class: Class,
+}
+
 /// Is told of every request, for the metrics.
 pub type Observer = Arc<dyn Fn(Endpoint, Outcome) + Send + Sync>;
 
@@ -131,6 +141,17 @@ impl Client {
         self.budget.remaining()
     }
 
+    /// So many replicas ask Graph now, each with an even part of the budget; tells this one's part, in requests per 30 seconds.
+    pub fn share_budget_among(&self, replicas: u32) -> u32 {
+        self.budget.share_among(replicas)
+    }
+
+    /// What each class of requests has had of the budget since this was last asked.
+    #[must_use]
+    pub fn take_budget_tally(&self) -> [(Class, Spent); Class::ALL.len()] {
+        self.budget.take_tally()
+    }
+
     /// As whom the client asks when no account's token is given.
     #[must_use]
     pub fn identity(&self) -> &Identity {
@@ -142,40 +163,35 @@ impl Client {
         self.http.request(method, format!("{base}/v1.0/{path}"))
     }
 
-    async fn ask<T: DeserializeOwned>(
-        &self,
-        endpoint: Endpoint,
-        bearer: Bearer<'_>,
-        request: RequestBuilder,
-    ) -> Result<T, Error> {
-        let answer = self.send(endpoint, bearer, request).await?;
-        serde_json::from_slice(&answer).map_err(|error| Error::unclear(endpoint, error))
+    async fn ask<T: DeserializeOwned>(&self, call: Call, bearer: Bearer<'_>, request: RequestBuilder) -> Result<T, Error> {
+        let answer = self.send(call, bearer, request).await?;
+        serde_json::from_slice(&answer).map_err(|error| Error::unclear(call.endpoint, error))
     }
 
     /// With the app's own token a refused one is replaced and the request repeated, once.
-    async fn send(&self, endpoint: Endpoint, bearer: Bearer<'_>, request: RequestBuilder) -> Result<Vec<u8>, Error> {
+    async fn send(&self, call: Call, bearer: Bearer<'_>, request: RequestBuilder) -> Result<Vec<u8>, Error> {
         match bearer {
-            Bearer::Account(token) => self.send_once(endpoint, token, request).await,
-            Bearer::App => self.send_as_app(endpoint, request).await,
+            Bearer::Account(token) => self.send_once(call, token, request).await,
+            Bearer::App => self.send_as_app(call, request).await,
         }
     }
 
-    async fn send_as_app(&self, endpoint: Endpoint, request: RequestBuilder) -> Result<Vec<u8>, Error> {
+    async fn send_as_app(&self, call: Call, request: RequestBuilder) -> Result<Vec<u8>, Error> {
         let again = request.try_clone();
         let token = self.identity.token().await?;
-        match (self.send_once(endpoint, &token, request).await, again) {
+        match (self.send_once(call, &token, request).await, again) {
             (Err(Error::TokenRefused), Some(again)) => {
                 self.identity.invalidate(&token);
                 let token = self.identity.token().await?;
-                self.send_once(endpoint, &token, again).await
+                self.send_once(call, &token, again).await
             }
             (answer, _) => answer,
         }
     }
 
-    async fn send_once(&self, endpoint: Endpoint, token: &AccessToken, request: RequestBuilder) -> Result<Vec<u8>, Error> {
-        self.may_send(endpoint)?;
-        self.exchange(endpoint, token, request).await
+    async fn send_once(&self, call: Call, token: &AccessToken, request: RequestBuilder) -> Result<Vec<u8>, Error> {
+        self.may_send(call)?;
+        self.exchange(call.endpoint, token, request).await
     }
 
     /// Sends what may be sent.
@@ -192,9 +208,9 @@ impl Client {
         self.sort(endpoint, status, retry_after, body)
     }
 
-    fn may_send(&self, endpoint: Endpoint) -> Result<(), Error> {
+    fn may_send(&self, Call { endpoint, class }: Call) -> Result<(), Error> {
         self.gate(endpoint).pass().map_err(|wait| self.hold_back(endpoint, wait, Waiting::GateClosed))?;
-        self.budget.spend().map_err(|wait| self.hold_back(endpoint, wait, Waiting::Budget))
+        self.budget.spend(class).map_err(|wait| self.hold_back(endpoint, wait, Waiting::Budget))
     }
 
     /// A batch has no gate of its own: what throttles it throttles the writes in it.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use super::{Bearer, Client, Endpoint, Error};
+use super::{Bearer, Call, Class, Client, Endpoint, Error};
 use crate::domain::ids::TeamsUserId;
 
 /// Users in one request, at most; Graph's own limit.
@@ -67,7 +67,7 @@ impl Client {
     ///
     /// # Errors
     /// See [`Error`]. One bad id lets Graph refuse all with 400: then [`Self::presences_bisecting`] finds it.
-    pub async fn presences(&self, users: &[TeamsUserId]) -> Result<Vec<PresenceRead>, Error> {
+    pub async fn presences(&self, users: &[TeamsUserId], class: Class) -> Result<Vec<PresenceRead>, Error> {
         if users.is_empty() {
             return Ok(Vec::new());
         }
@@ -76,21 +76,21 @@ impl Client {
         }
         let ids: Vec<Uuid> = users.iter().map(|user| user.0).collect();
         let request = self.request(Method::POST, "communications/getPresencesByUserId").json(&Ids { ids: &ids });
-        let answer: Presences = self.ask(Endpoint::Presences, Bearer::App, request).await?;
+        let answer: Presences = self.ask(Call { endpoint: Endpoint::Presences, class }, Bearer::App, request).await?;
         Ok(answer.readable())
     }
 
     /// Like [`Self::presences`], and when Graph refuses the lot, halves it until the bad ids stand alone.
     ///
     /// Takes at most 64 requests; without bad ids just one.
-    pub async fn presences_bisecting(&self, users: &[TeamsUserId]) -> Bisected {
+    pub async fn presences_bisecting(&self, users: &[TeamsUserId], class: Class) -> Bisected {
         let mut found = Bisected::default();
         let mut pieces: Vec<&[TeamsUserId]> = users.chunks(PRESENCES_MAX).rev().collect();
         let requests_max = BISECTION_REQUESTS_MAX + pieces.len();
         let mut is_anything_accepted = false;
         for request in 0..requests_max {
             let Some(piece) = pieces.pop() else { break };
-            match self.presences(piece).await {
+            match self.presences(piece, class).await {
                 Ok(presences) => {
                     is_anything_accepted = true;
                     found.presences.extend(presences);

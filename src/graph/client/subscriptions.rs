@@ -10,13 +10,14 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::{Bearer, Client, Endpoint, Error};
+use super::{Bearer, Call, Class, Client, Endpoint, Error};
 use crate::domain::ids::TeamsUserId;
 use crate::graph::token::AccessToken;
 use crate::graph::wire::SubscriptionId;
 
 /// While a subscription is made, Graph calls us back twice and gives each call 10 s.
 const VALIDATED_REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+const CALL: Call = Call { endpoint: Endpoint::Subscriptions, class: Class::Renewal };
 /// Pages of subscriptions read, at most; an account has one presence subscription.
 const PAGES_MAX: usize = 20;
 
@@ -127,7 +128,7 @@ impl Client {
             certificate: Certificate::from(&new.certificate),
         };
         let request = self.request(Method::POST, "subscriptions").timeout(VALIDATED_REQUEST_TIMEOUT).json(&creation);
-        self.ask(Endpoint::Subscriptions, Bearer::Account(account), request).await
+        self.ask(CALL, Bearer::Account(account), request).await
     }
 
     /// Renews a subscription, and lets Graph encrypt for another certificate from now on, if one is given.
@@ -143,7 +144,7 @@ impl Client {
     ) -> Result<Subscription, Error> {
         let renewal = Renewal { expiration_date_time: in_utc(expires_at), certificate: certificate.map(Certificate::from) };
         let request = self.of_subscription(Method::PATCH, id).timeout(VALIDATED_REQUEST_TIMEOUT).json(&renewal);
-        self.ask(Endpoint::Subscriptions, Bearer::Account(account), request).await
+        self.ask(CALL, Bearer::Account(account), request).await
     }
 
     /// All subscriptions that the app has for this account, not only those to presence.
@@ -154,7 +155,7 @@ impl Client {
         let mut subscriptions = Vec::new();
         let mut request = self.request(Method::GET, "subscriptions");
         for _ in 0..PAGES_MAX {
-            let page: Page = self.ask(Endpoint::Subscriptions, Bearer::Account(account), request).await?;
+            let page: Page = self.ask(CALL, Bearer::Account(account), request).await?;
             subscriptions.extend(page.value);
             let Some(next) = page.next else { break };
             request = self.http.get(self.next_link(&next)?.url().clone());
@@ -168,7 +169,7 @@ impl Client {
     /// See [`Error`].
     pub async fn delete_subscription(&self, account: &AccessToken, id: &SubscriptionId) -> Result<(), Error> {
         let request = self.of_subscription(Method::DELETE, id);
-        match self.send(Endpoint::Subscriptions, Bearer::Account(account), request).await {
+        match self.send(CALL, Bearer::Account(account), request).await {
             Ok(_) | Err(Error::Refused { status: 404 | 410, .. }) => Ok(()),
             Err(error) => Err(error),
         }

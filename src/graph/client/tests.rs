@@ -151,7 +151,7 @@ async fn answers_are_sorted_by_what_the_caller_can_do() {
         let world = World::new().await;
         world.will_answer(status, retry_after, json!({"error": {"code": "Code", "message": "Words"}}));
         world.will_answer(status, retry_after, json!({}));
-        let error = world.client.presences(&users(1)).await.unwrap_err();
+        let error = world.client.presences(&users(1), Class::Renewal).await.unwrap_err();
         assert_eq!(sort(&error), expected, "{status} {retry_after:?}");
     }
 }
@@ -160,9 +160,9 @@ async fn answers_are_sorted_by_what_the_caller_can_do() {
 async fn a_throttled_kind_of_request_fails_fast_until_its_time_and_others_go_on() {
     let world = World::new().await;
     world.will_answer(429, Some("20"), json!({}));
-    world.client.presences(&users(1)).await.unwrap_err();
+    world.client.presences(&users(1), Class::Renewal).await.unwrap_err();
     world.clock.advance(SignedDuration::from_secs(5));
-    let error = world.client.presences(&users(1)).await.unwrap_err();
+    let error = world.client.presences(&users(1), Class::Renewal).await.unwrap_err();
     assert_eq!(sort(&error), "wait 15");
     world.will_answer(
         200,
@@ -171,7 +171,7 @@ async fn a_throttled_kind_of_request_fails_fast_until_its_time_and_others_go_on(
     );
     world.client.users_changes(None).await.unwrap();
     world.clock.advance(SignedDuration::from_secs(15));
-    world.client.presences(&users(1)).await.unwrap();
+    world.client.presences(&users(1), Class::Renewal).await.unwrap();
     assert_eq!(world.seen(), ["presences 429", "presences gate_closed", "users 200", "presences 200"]);
 }
 
@@ -180,10 +180,10 @@ async fn nothing_is_sent_over_the_budget() {
     let world = World::new().await;
     let full = world.client.budget_remaining();
     for _ in 0..full {
-        world.client.presences(&users(1)).await.unwrap();
+        world.client.presences(&users(1), Class::Renewal).await.unwrap();
     }
     assert_eq!(world.client.budget_remaining(), 0);
-    let error = world.client.presences(&users(1)).await.unwrap_err();
+    let error = world.client.presences(&users(1), Class::Renewal).await.unwrap_err();
     assert!(matches!(error, Error::Wait { waiting: Waiting::Budget, .. }), "{error}");
     assert_eq!(world.asked().len(), full as usize);
     assert_eq!(world.seen().last().unwrap(), "presences over_budget");
@@ -193,7 +193,7 @@ async fn nothing_is_sent_over_the_budget() {
 async fn a_refused_token_is_replaced_once() {
     let world = World::new().await;
     world.will_answer(401, None, json!({}));
-    world.client.presences(&users(1)).await.unwrap();
+    world.client.presences(&users(1), Class::Renewal).await.unwrap();
     let bearers: Vec<String> = world.asked().into_iter().map(|(_, bearer, _)| bearer).collect();
     assert_eq!(bearers, ["Bearer app 1", "Bearer app 2"]);
     assert_eq!(world.seen(), ["presences 401", "presences 200"]);
@@ -259,7 +259,7 @@ async fn bad_ids_are_found_and_the_rest_is_read() {
     let world = World::new().await;
     let all = users(650);
     *world.desk.bad_ids.lock().unwrap() = vec![all[3].0, all[400].0];
-    let found = world.client.presences_bisecting(&all).await;
+    let found = world.client.presences_bisecting(&all, Class::Renewal).await;
     assert_eq!(found.refused, [all[3], all[400]]);
     assert_eq!(found.presences.len(), 648);
     assert!(found.unread.is_empty() && found.stopped_by.is_none());
@@ -273,10 +273,10 @@ async fn a_presence_that_cannot_be_read_costs_no_other() {
     let odd = json!({"id": all[0].0, "availability": null, "activity": "Away"});
     let good = json!({"id": all[1].0, "availability": "Away", "activity": "Away", "sequenceNumber": null});
     world.will_answer(200, None, json!({"value": [odd, good, 7, {"id": "nobody"}]}));
-    let found = world.client.presences(&all).await.unwrap();
+    let found = world.client.presences(&all, Class::Renewal).await.unwrap();
     assert_eq!(found.iter().map(|presence| presence.user).collect::<Vec<_>>(), [all[1]]);
     world.will_answer(200, None, json!({"value": null}));
-    assert!(matches!(world.client.presences(&all).await.unwrap_err(), Error::Unclear { .. }));
+    assert!(matches!(world.client.presences(&all, Class::Renewal).await.unwrap_err(), Error::Unclear { .. }));
 }
 
 #[tokio::test]
@@ -284,7 +284,7 @@ async fn when_everything_is_refused_the_ids_are_not_blamed() {
     let world = World::new().await;
     let all = users(650);
     *world.desk.bad_ids.lock().unwrap() = all.iter().map(|user| user.0).collect();
-    let found = world.client.presences_bisecting(&all).await;
+    let found = world.client.presences_bisecting(&all, Class::Renewal).await;
     assert!(found.refused.is_empty() && found.presences.is_empty() && found.stopped_by.is_some());
     assert_eq!(found.unread.len(), 650);
     assert!(world.asked().len() <= 17);
@@ -297,7 +297,7 @@ async fn the_search_for_bad_ids_keeps_what_was_read_when_it_is_throttled() {
     world.will_answer(400, None, json!({}));
     world.will_answer(200, None, json!({"value": [{"id": all[0].0, "availability": "Away", "activity": "Away"}]}));
     world.will_answer(429, Some("9"), json!({}));
-    let found = world.client.presences_bisecting(&all).await;
+    let found = world.client.presences_bisecting(&all, Class::Renewal).await;
     assert_eq!(found.presences.len(), 1);
     assert_eq!(found.unread, all[2..]);
     assert_eq!(sort(&found.stopped_by.unwrap()), "wait 9");
@@ -306,9 +306,9 @@ async fn the_search_for_bad_ids_keeps_what_was_read_when_it_is_throttled() {
 #[tokio::test]
 async fn more_than_650_are_not_asked_for() {
     let world = World::new().await;
-    let error = world.client.presences(&users(651)).await.unwrap_err();
+    let error = world.client.presences(&users(651), Class::Renewal).await.unwrap_err();
     assert!(matches!(error, Error::TooMany { asked: 651, max: 650 }));
-    assert!(world.client.presences(&[]).await.unwrap().is_empty());
+    assert!(world.client.presences(&[], Class::Renewal).await.unwrap().is_empty());
     assert!(world.asked().is_empty());
 }
 
@@ -374,9 +374,9 @@ async fn subscriptions_are_made_renewed_listed_and_ended() {
 #[tokio::test]
 async fn a_broken_connection_is_worth_another_try() {
     let World { client, seen, server, .. } = World::new().await;
-    let identity_is_known = client.presences(&users(1)).await.is_ok();
+    let identity_is_known = client.presences(&users(1), Class::Renewal).await.is_ok();
     drop(server);
-    let error = client.presences(&users(1)).await.unwrap_err();
+    let error = client.presences(&users(1), Class::Renewal).await.unwrap_err();
     assert!(identity_is_known && matches!(error, Error::Retry { .. }), "{error}");
     assert_eq!(seen.lock().unwrap().last().unwrap(), "presences unreachable");
 }

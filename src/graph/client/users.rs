@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer};
 use url::Url;
 use uuid::Uuid;
 
-use super::{Bearer, Client, Endpoint, Error};
+use super::{Bearer, Call, Class, Client, Endpoint, Error};
 use crate::domain::directory::{TeamsChange, Told};
 use crate::domain::ids::TeamsUserId;
 
@@ -77,7 +77,7 @@ impl Client {
             Some(link) => self.http.get(link.0.clone()),
             None => self.request(Method::GET, FROM_THE_BEGINNING),
         };
-        let page: Page = self.ask(Endpoint::Users, Bearer::App, request).await?;
+        let page: Page = self.ask(Call { endpoint: Endpoint::Users, class: Class::Directory }, Bearer::App, request).await?;
         let next = match (page.next, page.later) {
             (Some(link), _) => Next::Page(self.next_link(&link)?),
             (None, Some(link)) => Next::Later(self.next_link(&link)?),

@@ -39,6 +39,9 @@ fn batch(responses: &[Value]) -> Value {
     json!({ "responses": responses })
 }
 
+/// Writes that set something leave so many of 1500 requests in 30 s to what is more important.
+const LEFT_BY_SETS: u32 = 30;
+
 impl World {
     async fn write(&self, writes: &[(TeamsUserId, PresenceWrite)]) -> Vec<String> {
         told(&self.client.write_presences(writes).await)
@@ -47,7 +50,7 @@ impl World {
     /// Spends the budget until so much is left.
     fn leave_of_the_budget(&self, left: u32) {
         while self.client.budget_remaining() > left {
-            self.client.budget.spend().unwrap();
+            self.client.budget.spend(Class::Renewal).unwrap();
         }
     }
 }
@@ -182,7 +185,7 @@ async fn a_throttled_item_closes_the_gate_of_writes_and_no_other() {
         let throttled = json!({"id": "2", "status": status, "headers": headers});
         world.will_answer(200, None, batch(&[throttled, answer(1, 200)]));
         assert_eq!(world.write(&writes(2, ON_THE_PHONE)).await, ["ok", expected], "{status} {headers}");
-        world.client.presences(&users(1)).await.unwrap();
+        world.client.presences(&users(1), Class::Renewal).await.unwrap();
         world.asked();
         let Some(seconds) = closed_for else {
             world.will_answer(200, None, Value::Null);
@@ -215,7 +218,7 @@ async fn what_happens_to_the_batch_happens_to_all_in_it() {
         world.will_answer(status, retry_after, json!({"error": {"code": "Code"}}));
         assert_eq!(world.write(&writes(3, PresenceWrite::ClearSession)).await, [expected; 3], "{status}");
         assert_eq!(world.seen(), [format!("batch {status}")]);
-        world.client.presences(&users(1)).await.unwrap();
+        world.client.presences(&users(1), Class::Renewal).await.unwrap();
         world.will_answer(200, None, Value::Null);
         assert_eq!(world.write(&writes(1, ON_THE_PHONE)).await, [then], "after {status}");
     }
@@ -226,7 +229,7 @@ async fn what_there_is_budget_for_goes_and_the_rest_waits() {
     // The batch itself costs one; where only one write can go it goes alone.
     for (left, sent) in [(0, 0), (1, 1), (2, 1), (3, 2), (4, 3), (5, 4), (6, 5), (7, 5)] {
         let world = World::new().await;
-        world.leave_of_the_budget(left);
+        world.leave_of_the_budget(LEFT_BY_SETS + left);
         let all: Vec<Value> = (1..=sent).map(|id| answer(id, 200)).collect();
         world.will_answer(200, None, batch(&all));
         let answers = world.client.write_presences(&writes(5, ON_THE_PHONE)).await;
@@ -239,6 +242,20 @@ async fn what_there_is_budget_for_goes_and_the_rest_waits() {
         assert_eq!(seen.iter().filter(|line| *line == "batch 200").count(), usize::from(sent > 1), "{left}");
         assert_eq!(world.asked().len(), usize::from(sent > 0), "{left}");
     }
+}
+
+#[tokio::test]
+async fn what_clears_goes_before_what_sets() {
+    let world = World::new().await;
+    world.leave_of_the_budget(LEFT_BY_SETS + 1);
+    let mixed: Vec<_> = users(4).into_iter().zip([ON_THE_PHONE, PresenceWrite::ClearSession].into_iter().cycle()).collect();
+    world.will_answer(200, None, batch(&[answer(1, 200), answer(2, 200)]));
+    let answers = world.write(&mixed).await;
+    assert!(answers[0].starts_with("wait") && answers[2].starts_with("wait"), "{answers:?}");
+    assert_eq!([&answers[1], &answers[3]], ["ok", "ok"]);
+    let asked = world.asked();
+    let urls: Vec<_> = asked[0].2["requests"].as_array().unwrap().iter().map(|item| item["url"].as_str().unwrap()).collect();
+    assert!(urls.len() == 2 && urls.iter().all(|url| url.ends_with("/clearPresence")), "{urls:?}");
 }
 
 #[tokio::test]

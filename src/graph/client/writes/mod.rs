@@ -2,13 +2,14 @@
 
 mod batch;
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{AccessToken, Client, Endpoint, Error, Waiting, error};
+use super::{AccessToken, Class, Client, Endpoint, Error, Waiting, error};
 use crate::domain::ids::TeamsUserId;
 
 /// Writes in one batch, at most; Graph's own limit.
@@ -44,8 +45,8 @@ impl Client {
     /// Writes presences, and answers each write in their order. One is asked alone, more go in one batch, which Graph carries
     /// out in any order: so let no two of them be about one slot of one user.
     ///
-    /// Each write takes a request from the budget, and so does the batch. If there is budget for some only, the first ones go
-    /// and the others are told to wait. For more than [`WRITES_MAX`] nothing is sent. With a token that Graph refuses a write is
+    /// Each write takes a request from the budget, and so does the batch. If there is budget for some only, those that clear go
+    /// before those that set, the first ones first, and the others are told to wait. For more than [`WRITES_MAX`] nothing is sent. With a token that Graph refuses a write is
     /// repeated once with a new one.
     pub async fn write_presences(&self, writes: &[(TeamsUserId, PresenceWrite)]) -> Vec<Result<(), Error>> {
         if writes.len() > WRITES_MAX {
@@ -71,29 +72,35 @@ impl Client {
     }
 
     async fn write_once(&self, token: &AccessToken, writes: &[(TeamsUserId, PresenceWrite)]) -> Vec<Result<(), Error>> {
-        let Admission { admitted, retry_after, waiting } = self.admit(writes.len());
-        let (now, later) = writes.split_at(admitted);
-        let mut answers = match now {
+        let mut order: Vec<usize> = (0..writes.len()).collect();
+        order.sort_by_key(|index| writes[*index].1.class());
+        let classes: Vec<Class> = order.iter().map(|index| writes[*index].1.class()).collect();
+        let Admission { admitted, retry_after, waiting } = self.admit(&classes);
+        order.truncate(admitted);
+        order.sort_unstable();
+        let now: Vec<_> = order.iter().map(|index| writes[*index]).collect();
+        let answers = match now.as_slice() {
             [] => Vec::new(),
             [(user, write)] => vec![self.write_alone(token, *user, *write).await],
             several => self.write_batch(token, several).await,
         };
-        answers.extend(later.iter().map(|_| Err(self.hold_back(Endpoint::PresenceWrites, retry_after, waiting))));
-        answers
+        let mut answers: HashMap<usize, Result<(), Error>> = order.into_iter().zip(answers).collect();
+        let later = || Err(self.hold_back(Endpoint::PresenceWrites, retry_after, waiting));
+        (0..writes.len()).map(|index| answers.remove(&index).unwrap_or_else(later)).collect()
     }
 
-    /// Takes what the writes cost from the budget, as far as it goes.
-    fn admit(&self, writes: usize) -> Admission {
+    /// Takes what writes of these classes cost from the budget, as far as it goes.
+    fn admit(&self, classes: &[Class]) -> Admission {
         if let Err(retry_after) = self.gate(Endpoint::PresenceWrites).pass() {
             return Admission { admitted: 0, retry_after, waiting: Waiting::GateClosed };
         }
-        let price = if writes > 1 { writes + 1 } else { writes };
-        for paid in 0..price {
-            if let Err(retry_after) = self.budget.spend() {
+        let batch = classes.first().filter(|_| classes.len() > 1);
+        for (paid, class) in batch.into_iter().chain(classes).enumerate() {
+            if let Err(retry_after) = self.budget.spend(*class) {
                 return Admission { admitted: writes_for(paid), retry_after, waiting: Waiting::Budget };
             }
         }
-        Admission { admitted: writes, retry_after: Duration::ZERO, waiting: Waiting::Budget }
+        Admission { admitted: classes.len(), retry_after: Duration::ZERO, waiting: Waiting::Budget }
     }
 
     async fn write_alone(&self, token: &AccessToken, user: TeamsUserId, write: PresenceWrite) -> Result<(), Error> {
@@ -103,6 +110,13 @@ impl Client {
 }
 
 impl PresenceWrite {
+    fn class(self) -> Class {
+        match self {
+            Self::ClearSession | Self::ClearPreferred => Class::Clear,
+            Self::SetSession { .. } | Self::SetDoNotDisturb => Class::Set,
+        }
+    }
+
     fn path(self, user: TeamsUserId) -> String {
         let action = match self {
             Self::SetSession { .. } => "setPresence",

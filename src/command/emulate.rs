@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use clap::Args;
+use uuid::Uuid;
 
 use super::Failure;
 use super::signals::Signals;
@@ -19,12 +20,28 @@ pub(super) struct Emulate {
     /// Where the emulated XPhone listens; loopback only.
     #[arg(long, default_value = "127.0.0.1:8091")]
     xphone_listen: SocketAddr,
+    /// The emulated tenant; else one made up.
+    #[arg(long, value_name = "GUID")]
+    tenant_id: Option<Uuid>,
+    /// The app registration in it; else one made up.
+    #[arg(long, value_name = "GUID")]
+    client_id: Option<Uuid>,
+    /// The app's secret; else one made up. It opens these emulators and nothing else.
+    #[arg(long)]
+    client_secret: Option<String>,
 }
 
 impl Emulate {
     pub(super) async fn run(self) -> Result<ExitCode, Failure> {
         let mut signals = Signals::listen()?;
-        let options = graph::Options { listen: self.graph_listen, ..graph::Options::new(EmulatedClock::default()) };
+        let made_up = graph::Options::new(EmulatedClock::default());
+        let options = graph::Options {
+            listen: self.graph_listen,
+            tenant_id: self.tenant_id.unwrap_or(made_up.tenant_id),
+            client_id: self.client_id.unwrap_or(made_up.client_id),
+            client_secret: self.client_secret.unwrap_or_else(|| made_up.client_secret.clone()),
+            ..made_up
+        };
         let (tenant, client, secret) = (options.tenant_id, options.client_id, options.client_secret.clone());
         let graph = graph::start(options).await?;
         let (account_name, password) = ("gateway".to_owned(), "gateway".to_owned());

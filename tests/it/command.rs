@@ -10,7 +10,7 @@ use rcgen::{CertificateParams, KeyPair, PKCS_RSA_SHA256, RsaKeySize};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader, Lines};
-use tokio::process::{Child, ChildStderr, Command};
+use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 
 use crate::sealed::{damaged, sealed};
 use crate::world::scratch_database;
@@ -28,7 +28,7 @@ const SETTINGS: [(&str, &str); 9] = [
     ("GATEWAY__ADMIN__BOOTSTRAP_TOKEN", "an-admin-token-of-forty-characters-or-so"),
 ];
 /// Longer than anything here takes on a busy machine.
-const PATIENCE: Duration = Duration::from_mins(1);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The program with an environment of its own; it dies with the test.
 pub fn gateway(arguments: &[&str], environment: &[(&str, &str)]) -> Command {
@@ -179,6 +179,11 @@ impl Serving {
         Self { child, log }
     }
 
+    /// What it prints; can be taken once.
+    pub fn stdout(&mut self) -> ChildStdout {
+        self.child.stdout.take().unwrap()
+    }
+
     /// SIGTERM; how it ended and what it logged last.
     pub async fn stop(mut self) -> (Option<i32>, String) {
         let id = self.child.id().unwrap().to_string();
@@ -253,7 +258,7 @@ async fn migrations_are_named_applied_once_and_then_it_serves_against_the_emulat
 
     let ports = ["--graph-listen", "127.0.0.1:0", "--xphone-listen", "127.0.0.1:0"];
     let mut emulators = Serving::start(gateway(&[&["emulate"][..], &ports].concat(), &[]));
-    let mut printed = BufReader::new(emulators.child.stdout.take().unwrap()).lines();
+    let mut printed = BufReader::new(emulators.stdout()).lines();
     let printed = read_until(&mut printed, "# Control").await;
     let printed: Vec<(&str, &str)> = printed.iter().filter_map(|line| line.split_once('=')).collect();
     let (public, admin) = (free_address(), free_address());

@@ -1,0 +1,60 @@
+# The gateway as an image: one program, the certificates it checks others by, no shell, nobody's rights.
+#
+#   docker build -t presence-gateway .                                   the image to run, without the emulators
+#   docker build -t presence-gateway-emulators --target emulators .      for trying out only
+#
+# Nothing is downloaded while it compiles: `fetch` gets exactly what Cargo.lock names and checks every checksum, `build` has no network.
+# With a `vendor` folder and its `.cargo/config.toml` (`cargo vendor`) not even `fetch` needs one.
+
+ARG RUST=1.95
+ARG DEBIAN=bookworm
+
+FROM rust:${RUST}-slim-${DEBIAN} AS fetch
+WORKDIR /gateway
+# Everything that .dockerignore leaves: manifests, sources, migrations and the answers of Postgres in .sqlx, wherever members of a workspace may lie.
+COPY . .
+RUN --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \
+    cargo fetch --locked --target "$(rustc --print host-tuple)"
+
+FROM fetch AS build
+# `release` is what is shipped; another profile is quicker to build, for looking at the image.
+ARG PROFILE=release
+# How many compilers run at once; empty: as many as there are cores.
+ARG JOBS=
+# Told by no clock, so that two builds of one commit are one.
+ARG SOURCE_DATE_EPOCH=0
+ENV CARGO_INCREMENTAL=0
+RUN --network=none \
+    --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \
+    --mount=type=cache,target=/gateway/target,sharing=locked \
+    cargo build --frozen ${JOBS:+--jobs ${JOBS}} --profile "${PROFILE}" --package presence-gateway --bin presence-gateway --no-default-features \
+    && install -D "target/${PROFILE}/presence-gateway" /image/presence-gateway
+
+FROM build AS build-emulators
+RUN --network=none \
+    --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \
+    --mount=type=cache,target=/gateway/target,sharing=locked \
+    cargo build --frozen ${JOBS:+--jobs ${JOBS}} --profile "${PROFILE}" --package presence-gateway --bin presence-gateway --features emulator \
+    && install -D "target/${PROFILE}/presence-gateway" /image/presence-gateway
+
+# The C library and root certificates; no shell, no package manager.
+FROM gcr.io/distroless/cc-debian12:nonroot AS base
+# By number, so that Kubernetes can see that it is not root.
+USER 65532:65532
+WORKDIR /
+ENTRYPOINT ["/presence-gateway"]
+STOPSIGNAL SIGTERM
+
+FROM base AS emulators
+COPY --from=build-emulators /image/presence-gateway /presence-gateway
+EXPOSE 8090 8091
+CMD ["emulate"]
+
+FROM base AS gateway
+LABEL org.opencontainers.image.title="presence-gateway" \
+      org.opencontainers.image.description="Keeps presence in step between Microsoft Teams and XPhone Connect"
+COPY --from=build /image/presence-gateway /presence-gateway
+# Webhooks and sign-in pages; admin API, metrics and health. The latter listens on loopback unless GATEWAY__HTTP__ADMIN_LISTEN says otherwise.
+EXPOSE 8080 8081
+HEALTHCHECK --interval=10s --timeout=10s --start-period=60s --retries=3 CMD ["/presence-gateway", "health"]
+CMD ["serve"]

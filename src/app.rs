@@ -2,6 +2,8 @@
 
 mod login;
 mod parts;
+mod standing;
+mod withdrawal;
 
 use std::future::Future;
 use std::io;
@@ -20,11 +22,13 @@ use uuid::Uuid;
 
 use self::login::EntraLogin;
 use self::parts::Parts;
+pub use self::withdrawal::{Strays, Undeleted, Withdrawal};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::reconcile::Timing;
 use crate::graph::token::{Delegated, People};
 use crate::http::{self, Admin, Auth, SignIn, Webhook};
+use crate::store::sign::{Saying, Sign};
 use crate::store::{Store, StoreError};
 use crate::tasks::Activators;
 use crate::tasks::appointments::Appointments;
@@ -86,6 +90,9 @@ pub enum StartError {
     /// An address cannot be built from the settings.
     #[error("graph.login_url or http.public_url is no address to build on")]
     Address(#[from] url::ParseError),
+    /// Somebody takes everything back just now.
+    #[error("`presence-gateway withdraw` is taking back what this database's gateways show: start again when it has ended")]
+    Withdrawing,
     /// A port is taken, or not ours to take.
     #[error("cannot listen on {address}; choose another address for {setting}")]
     Listen {
@@ -174,14 +181,17 @@ impl App {
         Ok(Self { store, clock, metrics, tasks, activators, auth, people, delegated, public_url, timing, presence_kept, replica })
     }
 
-    /// Binds both listeners and starts everything.
+    /// Binds both listeners, lets it be known that a gateway serves, and starts everything.
     ///
     /// # Errors
-    /// An address cannot be listened on.
+    /// An address cannot be listened on, or somebody takes everything back just now.
     pub async fn start(self, config: &Config) -> Result<Running, StartError> {
         let public = listen("http.public_listen", config.http.public_listen).await?;
         let admin = listen("http.admin_listen", config.http.admin_listen).await?;
-        Ok(self.start_on(public, admin))
+        let sign = self.store.put_up(Saying::Serving).await?.ok_or(StartError::Withdrawing)?;
+        let mut running = self.start_on(public, admin);
+        running.keep_up(sign);
+        Ok(running)
     }
 
     /// Starts everything on listeners that are bound already.
@@ -212,7 +222,10 @@ impl App {
         tracker.spawn(serve(public, answers, stop_http.clone()));
         tracker.spawn(serve(admin, http::admin_router(self.admin(enrolments), REQUEST_MAX), stop_http.clone()));
         tracker.close();
-        Running { tracker, stop_tasks, stop_http, store: self.store.clone(), replica: self.replica }
+        let standing = Standing::default();
+        // Nobody stands unless somebody is told to.
+        standing.tracker.close();
+        Running { tracker, stop_tasks, stop_http, standing, store: self.store.clone(), replica: self.replica }
     }
 
     fn sign_in(&self) -> Option<SignIn> {
@@ -281,24 +294,47 @@ pub struct Running {
     tracker: TaskTracker,
     stop_tasks: CancellationToken,
     stop_http: CancellationToken,
+    standing: Standing,
     store: Store,
     replica: Uuid,
 }
 
+/// The sign that this gateway serves: it falls when everything else has ended.
+#[derive(Default)]
+struct Standing {
+    tracker: TaskTracker,
+    stop: CancellationToken,
+    evicted: CancellationToken,
+}
+
 impl Running {
+    fn keep_up(&mut self, sign: Sign) {
+        let Standing { tracker, stop, evicted } = &self.standing;
+        tracker.spawn(standing::keep(sign, stop.clone(), evicted.clone()));
+    }
+
+    /// Completes when this gateway must end, since somebody takes everything back.
+    pub async fn evicted(&self) {
+        self.standing.evicted.cancelled().await;
+    }
+
     /// Stops softly: answers what has come in, finishes what has begun, takes nothing back. Past [`SOFT_STOP_MAX`], or when
     /// `hurry` completes, it stops hard; the next run repairs what that leaves.
     pub async fn stop(self, hurry: impl Future<Output = ()>) {
         self.stop_http.cancel();
         self.stop_tasks.cancel();
-        tokio::select! {
-            () = self.tracker.wait() => {
-                let left = self.store.release_leases(self.replica).await.and(self.store.forget_replica(self.replica).await);
-                if let Err(error) = left {
-                    tracing::warn!(error = %chain(&error), "leases could not be given up; they run out by themselves");
-                }
-                self.store.close().await;
+        let ended = async {
+            self.tracker.wait().await;
+            let left = self.store.release_leases(self.replica).await.and(self.store.forget_replica(self.replica).await);
+            if let Err(error) = left {
+                tracing::warn!(error = %chain(&error), "leases could not be given up; they run out by themselves");
             }
+            self.standing.stop.cancel();
+            self.standing.tracker.wait().await;
+            self.store.close().await;
+        };
+        tokio::select! {
+            () = ended => (),
             () = tokio::time::sleep(SOFT_STOP_MAX) => tracing::warn!("the soft stop took too long: stopping hard"),
             () = hurry => tracing::warn!("stopping hard"),
         }

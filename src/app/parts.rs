@@ -26,7 +26,7 @@ use crate::tasks::listener::Listener;
 use crate::tasks::logins::Logins;
 use crate::tasks::opener::Opener;
 use crate::tasks::policies::Policies;
-use crate::tasks::reconciler::Reconciler;
+use crate::tasks::reconciler::{Purpose, Reconciler};
 use crate::tasks::subscriptions::{Addresses, Subscriptions};
 use crate::tasks::sweep::Sweep;
 use crate::tasks::templates::Templates;
@@ -108,13 +108,7 @@ impl Parts<'_> {
             },
             lifecycle: Lifecycle { store: store(), tenant, clock: clock(), metrics: metrics(), activators: activators() },
             policies: Policies { store: store(), clock: clock(), activators: activators() },
-            reconciler: Reconciler {
-                store: store(),
-                clock: clock(),
-                timing: graph_config.timing,
-                metrics: metrics(),
-                activators: activators(),
-            },
+            reconciler: self.reconciler(Purpose::Serve),
             heartbeat: Heartbeat {
                 store: store(),
                 graph: Arc::clone(&graph),
@@ -138,6 +132,17 @@ impl Parts<'_> {
         })
     }
 
+    pub(super) fn reconciler(&self, purpose: Purpose) -> Reconciler {
+        Reconciler {
+            store: self.store.clone(),
+            clock: self.clock.clone(),
+            timing: self.config.graph.timing,
+            purpose,
+            metrics: self.metrics.clone(),
+            activators: self.activators.clone(),
+        }
+    }
+
     fn templates(&self, xphone: &Arc<XPhone>) -> Templates {
         Templates {
             store: self.store.clone(),
@@ -149,20 +154,20 @@ impl Parts<'_> {
         }
     }
 
-    fn xphone_dispatcher(&self, xphone: Arc<XPhone>) -> Dispatcher<XphoneCourier> {
+    pub(super) fn xphone_dispatcher(&self, xphone: Arc<XPhone>) -> Dispatcher<XphoneCourier> {
         let courier = XphoneCourier { xphone, origin: self.config.xphone.origin.clone(), metrics: self.metrics.clone() };
         let activator = self.activators.xphone_dispatcher.clone();
         Dispatcher::new(self.store.clone(), courier, self.clock.clone(), self.metrics.clone(), activator)
     }
 
-    fn teams_dispatcher(&self, graph: Arc<Client>) -> Dispatcher<TeamsCourier> {
+    pub(super) fn teams_dispatcher(&self, graph: Arc<Client>) -> Dispatcher<TeamsCourier> {
         let session_life = self.config.graph.timing.session_life;
         let courier = TeamsCourier { graph, session_life, activators: self.activators.clone() };
         let activator = self.activators.teams_dispatcher.clone();
         Dispatcher::new(self.store.clone(), courier, self.clock.clone(), self.metrics.clone(), activator)
     }
 
-    fn graph(&self, http: reqwest::Client) -> Result<Client, StartError> {
+    pub(super) fn graph(&self, http: reqwest::Client) -> Result<Client, StartError> {
         let identity = Identity::app(&self.config.graph, http.clone(), self.clock.clone())?;
         let metrics = self.metrics.clone();
         let observer = Arc::new(move |endpoint: graph::client::Endpoint, outcome: graph::client::Outcome| {
@@ -171,7 +176,7 @@ impl Parts<'_> {
         Ok(Client::new(&self.config.graph, identity, http, self.clock.clone(), observer))
     }
 
-    fn reading(&self, graph: Arc<Client>) -> Reading {
+    pub(super) fn reading(&self, graph: Arc<Client>) -> Reading {
         Reading {
             store: self.store.clone(),
             graph,

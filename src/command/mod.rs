@@ -16,6 +16,7 @@ mod signals;
 #[cfg(feature = "emulator")]
 mod simulate;
 mod token;
+mod withdraw;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -65,6 +66,8 @@ enum Command {
     Mapping,
     /// See and release what is held back because it would drop many people at once.
     Directory(directory::Directory),
+    /// Take back everything the gateway shows, in XPhone and in Teams, before it is removed; refuses while a gateway runs.
+    Withdraw(withdraw::Withdraw),
     /// Open an encrypted change notification and print what it says.
     Decrypt(decrypt::Decrypt),
 }
@@ -119,6 +122,7 @@ async fn dispatch(line: CommandLine, surroundings: Surroundings) -> Result<ExitC
         Command::Explain(explain) => explain.run(&sources).await,
         Command::Mapping => Ok(mapping::run()),
         Command::Directory(directory) => directory.run(&sources).await,
+        Command::Withdraw(withdraw) => Box::pin(withdraw.run(&sources)).await,
         Command::Decrypt(decrypt) => decrypt.run(),
     }
 }

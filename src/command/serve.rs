@@ -39,10 +39,10 @@ impl Serve {
         let mut signals = Signals::listen()?;
         let running = App::new(&config, store, Clock::system())?.start(&config).await?;
         tracing::info!(public = %config.http.public_listen, admin = %config.http.admin_listen, push = config.graph.push, "the gateway runs");
-        signals.next().await;
+        let code = tokio::select! { () = signals.next() => ExitCode::SUCCESS, () = running.evicted() => ExitCode::FAILURE };
         tracing::info!("the gateway stops; what it shows stays");
         running.stop(signals.next()).await;
-        Ok(ExitCode::SUCCESS)
+        Ok(code)
     }
 }
 

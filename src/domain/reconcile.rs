@@ -12,6 +12,7 @@ mod teams;
 #[cfg(test)]
 mod tests;
 mod trial;
+mod withdrawal;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -25,6 +26,7 @@ pub use appointment::{APPOINTMENT_PROFILE, DO_NOT_DISTURB_SUBJECT, ON_THE_PHONE_
 pub use echo::{Echo, echo};
 pub use reason::Reason;
 pub use trial::on_trial;
+pub use withdrawal::withdraw;
 
 /// Everything known about one user at one moment.
 #[derive(Clone, Debug)]

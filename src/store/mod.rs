@@ -29,6 +29,7 @@ pub mod scratch;
 pub mod sealed;
 mod secret;
 pub mod shadow;
+pub mod sign;
 mod slot;
 pub mod subscriber;
 pub mod subscription;
@@ -37,6 +38,7 @@ pub mod ticket;
 pub mod timeline;
 pub mod tree;
 pub mod user;
+pub mod withdrawal;
 pub mod xphone_fact;
 
 use std::str::FromStr;

@@ -6,7 +6,7 @@ use futures::future::BoxFuture;
 use super::driver::Task;
 use super::{Activators, Progress, TaskError};
 use crate::clock::Clock;
-use crate::domain::reconcile::{Decision, Snapshot, Timing, decide, on_trial};
+use crate::domain::reconcile::{self, Decision, Snapshot, Timing, decide, on_trial};
 use crate::domain::slot::{Record, Slot, SlotName, TeamsSlot};
 use crate::domain::timeline::OnTrial;
 use crate::store::decision::{self, Decided};
@@ -15,6 +15,15 @@ use crate::telemetry::Metrics;
 
 /// Users decided for in one transaction.
 const USERS_MAX: usize = 500;
+
+/// What the decisions are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To keep both sides in step.
+    Serve,
+    /// To take everything back.
+    Withdraw,
+}
 
 /// Decides.
 #[derive(Debug)]
@@ -25,6 +34,8 @@ pub struct Reconciler {
     pub clock: Clock,
     /// Settings that the rules depend on.
     pub timing: Timing,
+    /// What the decisions are for.
+    pub purpose: Purpose,
     /// What is counted.
     pub metrics: Metrics,
     /// Whom this wakes.
@@ -50,7 +61,10 @@ impl Reconciler {
             return Ok(Progress::Idle);
         }
         let decide = |due: decision::Due| {
-            let decision = decide(&due.snapshot);
+            let decision = match self.purpose {
+                Purpose::Serve => decide(&due.snapshot),
+                Purpose::Withdraw => reconcile::withdraw(&due.snapshot),
+            };
             let trial = on_trial(&due.snapshot, &decision);
             let on_trial = trial.map_or(OnTrial::default(), |trial| OnTrial::of(&decision, &trial));
             Decided { due, decision, on_trial }

@@ -193,22 +193,8 @@ impl Subscriptions {
         Ok(StoredCertificate { id, certificate: made.certificate_der, made_at: now })
     }
 
-    /// Graph stops delivering when the token of the last renewal ends: every step takes a fresh one.
     async fn token(&self, account: AccountId) -> Result<AccessToken, TaskError> {
-        let refresh_token = self.store.refresh_token(account).await?;
-        match self.delegated.refresh(&refresh_token).await {
-            Ok(refreshed) => {
-                let now = self.clock.now();
-                self.store.note_account_refreshed(account, refreshed.refresh_token.as_ref(), now).await?;
-                Ok(refreshed.access)
-            }
-            Err(error) => {
-                if matches!(error, graph::token::Error::SignInAgain { .. }) {
-                    self.store.note_account_problem(account, &error.to_string()).await?;
-                }
-                Err(error.into())
-            }
-        }
+        account_token(&self.store, &self.delegated, account, &self.clock).await
     }
 
     async fn create(
@@ -257,17 +243,11 @@ impl Subscriptions {
     /// there is was made by an earlier run, or by somebody who uses our app registration and our account.
     async fn remove_ours(&self, token: &AccessToken) -> Result<(), TaskError> {
         for subscription in self.graph.list_subscriptions(token).await? {
-            if self.is_ours(&subscription) {
+            if is_ours(&subscription, self.client_id) {
                 self.graph.delete_subscription(token, &subscription.id).await?;
             }
         }
         Ok(())
-    }
-
-    fn is_ours(&self, subscription: &Subscription) -> bool {
-        let app = subscription.application_id.as_deref().and_then(|id| id.parse().ok());
-        let resource = subscription.resource.as_deref().unwrap_or_default().to_ascii_lowercase();
-        app.is_none_or(|app: Uuid| app == self.client_id) && resource.contains("communications/presences")
     }
 
     /// What cannot be renewed is forgotten, so that the next run makes a new one.
@@ -311,6 +291,39 @@ impl Subscriptions {
         self.metrics.note_subscriptions(live.len(), live.iter().copied().reduce(f64::min).unwrap_or(0.0));
         Ok(())
     }
+}
+
+/// Graph stops delivering when the token of the last renewal ends: every step takes a fresh one.
+///
+/// # Errors
+/// Entra ID gives none, or nothing could be kept. That a person must sign in again is noted with the account.
+pub async fn account_token(
+    store: &Store,
+    delegated: &Delegated,
+    account: AccountId,
+    clock: &Clock,
+) -> Result<AccessToken, TaskError> {
+    let refresh_token = store.refresh_token(account).await?;
+    match delegated.refresh(&refresh_token).await {
+        Ok(refreshed) => {
+            store.note_account_refreshed(account, refreshed.refresh_token.as_ref(), clock.now()).await?;
+            Ok(refreshed.access)
+        }
+        Err(error) => {
+            if matches!(error, graph::token::Error::SignInAgain { .. }) {
+                store.note_account_problem(account, &error.to_string()).await?;
+            }
+            Err(error.into())
+        }
+    }
+}
+
+/// Whether a subscription is one to presence that this app registration made.
+#[must_use]
+pub fn is_ours(subscription: &Subscription, client_id: Uuid) -> bool {
+    let app = subscription.application_id.as_deref().and_then(|id| id.parse().ok());
+    let resource = subscription.resource.as_deref().unwrap_or_default().to_ascii_lowercase();
+    app.is_none_or(|app: Uuid| app == client_id) && resource.contains("communications/presences")
 }
 
 fn account_of(step: &Step, stored: &[StoredSubscription]) -> Option<AccountId> {

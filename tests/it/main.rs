@@ -40,4 +40,5 @@ mod subscribing;
 mod templates;
 mod timeline;
 mod webhook;
+mod withdraw;
 mod world;

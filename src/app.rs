@@ -28,6 +28,7 @@ use crate::config::Config;
 use crate::domain::reconcile::Timing;
 use crate::graph::token::{Delegated, People};
 use crate::http::{self, Admin, Auth, SignIn, Webhook};
+use crate::store::feed::Feed;
 use crate::store::sign::{Saying, Sign};
 use crate::store::{Store, StoreError};
 use crate::tasks::Activators;
@@ -168,6 +169,7 @@ impl App {
     /// See [`StartError`].
     pub fn new(config: &Config, store: Store, clock: Clock) -> Result<Self, StartError> {
         let metrics = Metrics::new()?;
+        prepare(&metrics, config);
         let activators = Activators::default();
         let replica = Uuid::new_v4();
         let parts = Parts { config, store: &store, clock: &clock, metrics: &metrics, activators: &activators, replica };
@@ -274,6 +276,22 @@ impl Tasks {
             all.push((Box::new(logins), LOGINS_PERIOD, wake.logins.clone()));
         }
         all
+    }
+}
+
+/// What Prometheus can be told before anything has happened.
+fn prepare(metrics: &Metrics, config: &Config) {
+    let endpoints = graph::client::Endpoint::ALL.map(graph::client::Endpoint::label);
+    metrics.begin_at_zero(&graph::notification::Refusal::ALL.map(graph::notification::Refusal::label), &endpoints);
+    let periods = [
+        (Feed::Directory, config.directory.refresh),
+        (Feed::Sweep, config.graph.sweep),
+        (Feed::XphonePresence, tasks::listener::SWEEP_PERIOD.unsigned_abs()),
+        (Feed::Appointments, tasks::appointments::PERIOD),
+        (Feed::Templates, config.directory.refresh),
+    ];
+    for (feed, period) in periods {
+        metrics.note_feed_period(feed.label(), period);
     }
 }
 

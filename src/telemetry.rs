@@ -1,17 +1,25 @@
 //! What operators see of the gateway from outside: metrics for Prometheus, and log lines.
+//!
+//! A metric is made in [`Metrics::new`] with its labels and its meaning; `docs/metrics.md` follows from that.
 
+mod catalogue;
 mod task_record;
+mod zeros;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use opentelemetry::KeyValue;
-use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter, MeterProvider};
+use opentelemetry::metrics::{Counter, Gauge, Histogram, MeterProvider};
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use prometheus::{Registry, TextEncoder};
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{LogFormat, Telemetry};
 
+use catalogue::Maker;
+
+pub use catalogue::{Described, Kind};
 pub use task_record::TaskRecord;
 
 const PREFIX: &str = "presence_gateway";
@@ -24,6 +32,7 @@ const SWEEP_BOUNDARIES_SECONDS: [f64; 8] = [0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 15.0
 #[derive(Clone, Debug)]
 pub struct Metrics {
     registry: Registry,
+    catalogue: Arc<[Described]>,
     _provider: SdkMeterProvider,
     notifications: Counter<u64>,
     notification_ack: Histogram<f64>,
@@ -42,6 +51,11 @@ pub struct Metrics {
     profile_templates: Gauge<i64>,
     subscriptions: Gauge<i64>,
     subscription_expires: Gauge<f64>,
+    subscriber_accounts: Gauge<i64>,
+    stuck_statuses: Gauge<i64>,
+    feed_age: Gauge<f64>,
+    feed_period: Gauge<f64>,
+    clock_skew: Gauge<f64>,
     sweep: Histogram<f64>,
     missed_changes: Counter<u64>,
     unknown_presence_words: Counter<u64>,
@@ -67,6 +81,7 @@ impl Metrics {
     ///
     /// # Errors
     /// The exporter refuses its settings; a defect of ours.
+    #[expect(clippy::too_many_lines, reason = "an entry for each metric")]
     pub fn new() -> Result<Self, TelemetryError> {
         let registry = Registry::new();
         let exporter = opentelemetry_prometheus::exporter()
@@ -77,45 +92,130 @@ impl Metrics {
             .build()
             .map_err(|error| TelemetryError(error.to_string()))?;
         let provider = SdkMeterProvider::builder().with_reader(exporter).build();
-        let meter = provider.meter("presence-gateway");
+        let make = Maker::new(provider.meter("presence-gateway"));
         Ok(Self {
-            notifications: counter(&meter, "notifications", "Change notifications by what became of them"),
-            notification_ack: seconds(&meter, "notification_ack", "From a post's arrival to its answer", &ACK_BOUNDARIES_SECONDS),
-            inbox_depth: gauge(&meter, "inbox_depth", "Posts of Graph waiting"),
-            inbox_oldest: gauge_seconds(&meter, "inbox_oldest", "Age of the oldest post waiting"),
-            decisions: counter(&meter, "decisions", "Decisions by reason"),
-            pushes: counter(&meter, "push", "Pushes by slot and result"),
-            change_to_push: seconds(&meter, "change_to_push", "From a change to its push", &CHANGE_BOUNDARIES_SECONDS),
-            shown: gauge(&meter, "shown", "What is shown, by slot"),
-            slots_ended: counter(&meter, "slot_ended", "Slots that ended, by slot and cause"),
-            outbox_depth: gauge(&meter, "outbox_depth", "Pushes waiting"),
-            outbox_oldest: gauge_seconds(&meter, "outbox_oldest", "Age of the oldest push waiting"),
-            users: gauge(&meter, "users", "People of XPhone by match"),
-            directory_held_back: gauge(&meter, "directory_held_back", "People not dropped until an operator agrees"),
-            users_waiting: gauge(&meter, "users_waiting", "Users who wait for a decision, or for being read in Teams"),
-            profile_templates: gauge(
-                &meter,
+            notifications: make.counter(
+                "notifications",
+                &["result"],
+                "Change notifications by what became of them: `recorded`, `superseded` by a newer one, `lifecycle`, `not_json`, \
+                 `too_large`, `not_durable` (answered 503), or the reason why they were not believed",
+            ),
+            notification_ack: make.seconds(
+                "notification_ack",
+                &[],
+                "From a post's arrival to its answer; Graph takes more than 3 s for slow and more than 10 s for lost",
+                &ACK_BOUNDARIES_SECONDS,
+            ),
+            inbox_depth: make.gauge("inbox_depth", &[], "Posts of Graph waiting to be taken in"),
+            inbox_oldest: make.gauge_seconds("inbox_oldest", &[], "Age of the oldest post waiting"),
+            decisions: make.counter("decisions", &["slot", "result"], "Decisions by slot and reason: what is shown, or why not"),
+            pushes: make.counter(
+                "push",
+                &["slot", "result"],
+                "Pushes by slot and result: `ok`, `throttled`, `unreachable`, `refused` for the user, `failed` for all, `expired` unsent",
+            ),
+            change_to_push: make.seconds(
+                "change_to_push",
+                &["direction"],
+                "From a change's arrival to the push that follows from it, by direction: `teams_to_xphone`, `xphone_to_teams`",
+                &CHANGE_BOUNDARIES_SECONDS,
+            ),
+            shown: make.gauge("shown", &["slot"], "What is shown, or on its way, by slot"),
+            slots_ended: make.counter("slot_ended", &["slot", "cause"], "What was shown and ended, by slot and cause"),
+            outbox_depth: make.gauge("outbox_depth", &[], "Pushes waiting"),
+            outbox_oldest: make.gauge_seconds("outbox_oldest", &[], "Age of the oldest push waiting"),
+            users: make.gauge("users", &["state"], "People of XPhone by match: `matched`, or why there is no single Teams user"),
+            directory_held_back: make.gauge("directory_held_back", &[], "People not dropped until an operator agrees"),
+            users_waiting: make.gauge("users_waiting", &["for"], "Users who wait for a `decision`, or for a `reading` of Teams"),
+            profile_templates: make.gauge(
                 "profile_templates",
+                &["state"],
                 "Profile templates in XPhone that are ours to care for, by state",
             ),
-            subscriptions: gauge(&meter, "subscriptions", "Subscriptions by state"),
-            subscription_expires: gauge_seconds(&meter, "subscription_expires", "Until the first subscription ends"),
-            sweep: seconds(&meter, "sweep", "Time to read everybody's presence once", &SWEEP_BOUNDARIES_SECONDS),
-            missed_changes: counter(&meter, "missed_changes", "Changes found by a sweep that no notification had told"),
-            unknown_presence_words: counter(&meter, "unknown_presence_words", "Readings with a word that is not documented"),
-            graph_requests: counter(&meter, "graph_requests", "Requests to Graph by endpoint and status"),
-            graph_budget_remaining: gauge(&meter, "graph_budget_remaining", "Requests to Graph that may go out at once"),
-            graph_budget_share: gauge(&meter, "graph_budget_share", "Requests to Graph in 30 seconds that this replica may send"),
-            graph_budget_requests: counter(&meter, "graph_budget_requests", "Requests to Graph by class, sent or held back"),
-            replicas: gauge(&meter, "replicas", "Replicas that live, this one included"),
-            xphone_connected: gauge(&meter, "xphone_connected", "Whether XPhone answered when last asked"),
-            xphone_events: counter(&meter, "xphone_events", "Events of XPhone by what became of them"),
-            sign_ins: counter(&meter, "sign_ins", "Pages shown to users who link their own Teams account, by how it went"),
-            task_runs: counter(&meter, "task_runs", "Runs of tasks by result"),
-            task_last_success: gauge_seconds(&meter, "task_last_success_timestamp", "When a task last succeeded"),
+            subscriptions: make.gauge("subscriptions", &["state"], "Subscriptions by state: `live`"),
+            subscription_expires: make.gauge_seconds(
+                "subscription_expires",
+                &[],
+                "Until the first living subscription ends; 0 where there is none",
+            ),
+            subscriber_accounts: make.gauge(
+                "subscriber_accounts",
+                &["state"],
+                "Subscriber accounts by state: `usable`, `needs_sign_in`, `leaving`",
+            ),
+            stuck_statuses: make.gauge(
+                "stuck_statuses",
+                &["slot"],
+                "What is shown though it should be gone for more than 5 minutes: past its end, or taken away in vain; by slot",
+            ),
+            feed_age: make.gauge_seconds(
+                "feed_age",
+                &["feed"],
+                "Since something was last read whole or known to be true: `sweep`, `directory`, `xphone_presence`, `appointments`, `templates`",
+            ),
+            feed_period: make.gauge_seconds("feed_period", &["feed"], "How often that is due"),
+            clock_skew: make.gauge_seconds(
+                "clock_skew",
+                &["against"],
+                "How far this gateway's clock is ahead of another: the `database`'s, or `graph`'s (from its answers, to the second)",
+            ),
+            sweep: make.seconds("sweep", &[], "Time to read everybody's presence in Teams once", &SWEEP_BOUNDARIES_SECONDS),
+            missed_changes: make.counter(
+                "missed_changes",
+                &[],
+                "Changes in Teams found by a sweep that no notification had told",
+            ),
+            unknown_presence_words: make.counter(
+                "unknown_presence_words",
+                &[],
+                "Readings of Teams with a word that is not documented; it counts as free",
+            ),
+            graph_requests: make.counter(
+                "graph_requests",
+                &["endpoint", "status"],
+                "Requests to Graph by kind and HTTP status; or not sent: `over_budget`, `gate_closed` (Graph asked to wait); or no \
+                 answer: `unreachable`",
+            ),
+            graph_budget_remaining: make.gauge(
+                "graph_budget_remaining",
+                &[],
+                "Requests to Graph that this gateway may send at once",
+            ),
+            graph_budget_share: make.gauge(
+                "graph_budget_share",
+                &[],
+                "Requests to Graph in 30 seconds that this gateway may send: its part of the budget",
+            ),
+            graph_budget_requests: make.counter(
+                "graph_budget_requests",
+                &["class", "result"],
+                "Requests to Graph by class, in the order of their importance `renewal`, `clear`, `set`, `confirm`, `sweep`, `directory`: \
+                 `sent`, or `held_back` for want of budget",
+            ),
+            replicas: make.gauge("replicas", &[], "Gateways on this database that live, as far as this one knows"),
+            xphone_connected: make.gauge("xphone_connected", &[], "1 if XPhone answered this gateway when last asked, else 0"),
+            xphone_events: make.counter(
+                "xphone_events",
+                &["result"],
+                "Events of XPhone by what became of them: `recorded`, `overtaken` by a newer one heard with it, `old`",
+            ),
+            sign_ins: make.counter("sign_ins", &["result"], "Pages shown to users who link their own Teams account, by how it went"),
+            task_runs: make.counter("task_runs", &["task", "result"], "Runs of tasks by result: `ok`, `failed`"),
+            task_last_success: make.gauge_seconds(
+                "task_last_success_timestamp",
+                &["task"],
+                "When a task last succeeded in this gateway, in seconds since 1970",
+            ),
             registry,
+            catalogue: make.made().into(),
             _provider: provider,
         })
+    }
+
+    /// Every metric as it is documented, in the order of the names.
+    #[must_use]
+    pub fn catalogue(&self) -> &[Described] {
+        &self.catalogue
     }
 
     /// Everything in Prometheus' text format.
@@ -199,6 +299,31 @@ impl Metrics {
         self.subscription_expires.record(expires_seconds, &[]);
     }
 
+    /// Notes how many subscriber accounts are in a state.
+    pub fn note_subscriber_accounts(&self, state: &'static str, count: i64) {
+        self.subscriber_accounts.record(count, &[KeyValue::new("state", state)]);
+    }
+
+    /// Notes how much is shown that should be gone.
+    pub fn note_stuck(&self, slot: &'static str, count: i64) {
+        self.stuck_statuses.record(count, &[KeyValue::new("slot", slot)]);
+    }
+
+    /// Notes since when something was not read.
+    pub fn note_feed_age(&self, feed: &'static str, seconds: f64) {
+        self.feed_age.record(seconds, &[KeyValue::new("feed", feed)]);
+    }
+
+    /// Notes how often something is to be read.
+    pub fn note_feed_period(&self, feed: &'static str, period: Duration) {
+        self.feed_period.record(period.as_secs_f64(), &[KeyValue::new("feed", feed)]);
+    }
+
+    /// Notes how far our clock is ahead of another.
+    pub fn note_clock_skew(&self, against: &'static str, seconds: f64) {
+        self.clock_skew.record(seconds, &[KeyValue::new("against", against)]);
+    }
+
     /// Notes how long a sweep took, and how many changes it found that no notification had told.
     pub fn note_sweep(&self, seconds: f64, missed: u64) {
         self.sweep.record(seconds, &[]);
@@ -256,23 +381,6 @@ impl Metrics {
             self.task_last_success.record(at, &[KeyValue::new("task", task)]);
         }
     }
-}
-
-fn counter(meter: &Meter, name: &str, description: &'static str) -> Counter<u64> {
-    meter.u64_counter(format!("{PREFIX}_{name}")).with_description(description).build()
-}
-
-fn gauge(meter: &Meter, name: &str, description: &'static str) -> Gauge<i64> {
-    meter.i64_gauge(format!("{PREFIX}_{name}")).with_description(description).build()
-}
-
-fn gauge_seconds(meter: &Meter, name: &str, description: &'static str) -> Gauge<f64> {
-    meter.f64_gauge(format!("{PREFIX}_{name}_seconds")).with_description(description).build()
-}
-
-fn seconds(meter: &Meter, name: &str, description: &'static str, boundaries: &[f64]) -> Histogram<f64> {
-    let histogram = meter.f64_histogram(format!("{PREFIX}_{name}_seconds")).with_description(description);
-    histogram.with_boundaries(boundaries.to_vec()).build()
 }
 
 /// Sends log lines to standard error. `filter` is of the form `info,presence_gateway=debug`.

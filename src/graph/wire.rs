@@ -3,8 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
+use jiff::fmt::rfc2822;
 use jiff::{SignedDuration, Timestamp};
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 use reqwest::{Client, Response, redirect};
 use serde::Deserialize;
 
@@ -56,6 +57,12 @@ pub(super) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duratio
     pause(headers.get(RETRY_AFTER)?.to_str().ok()?, now)
 }
 
+/// What time it was where the answer was made: whoever writes it leaves the parts of a second out, half of one on average.
+pub(super) fn date(headers: &HeaderMap) -> Option<Timestamp> {
+    let date = rfc2822::DateTimeParser::new().parse_timestamp(headers.get(DATE)?.to_str().ok()?).ok()?;
+    Some(date + SignedDuration::from_millis(500))
+}
+
 /// The same of a header's text, wherever it stood.
 pub(super) fn pause(retry_after: &str, now: Timestamp) -> Option<Duration> {
     let text = retry_after.trim();
@@ -67,7 +74,7 @@ pub(super) fn pause(retry_after: &str, now: Timestamp) -> Option<Duration> {
 }
 
 fn until(http_date: &str, now: Timestamp) -> Option<Duration> {
-    let at = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(http_date).ok()?;
+    let at = rfc2822::DateTimeParser::new().parse_timestamp(http_date).ok()?;
     let wait: SignedDuration = at.duration_since(now);
     Some(Duration::try_from(wait).unwrap_or(Duration::ZERO))
 }

@@ -3,16 +3,12 @@
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use jiff::Timestamp;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Admin;
+use super::measure::measure;
 use super::problem::{Kind, Problem};
-use crate::domain::directory::Match;
-use crate::domain::slot::SlotName;
-use crate::store::StoreError;
-use crate::store::template::CareState;
 
 pub(super) fn router() -> OpenApiRouter<Admin> {
     OpenApiRouter::new().routes(routes!(healthz)).routes(routes!(readyz)).routes(routes!(metrics))
@@ -48,31 +44,4 @@ async fn metrics(State(admin): State<Admin>) -> Result<Response, Problem> {
     let text = admin.metrics.text();
     let text = text.map_err(|error| Problem::new(Kind::Internal, error.to_string()))?;
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response())
-}
-
-async fn measure(admin: &Admin) -> Result<(), StoreError> {
-    let now = admin.clock.now();
-    let age = |since: Option<Timestamp>| since.map_or(0.0, |since| now.duration_since(since).as_secs_f64().max(0.0));
-    let inbox = admin.store.inbox_depth().await?;
-    admin.metrics.note_inbox(inbox.posts, age(inbox.oldest));
-    let outbox = admin.store.outbox_depth().await?;
-    admin.metrics.note_outbox(outbox.letters, age(outbox.oldest));
-    let shown = admin.store.shown().await?;
-    for slot in SlotName::ALL {
-        admin.metrics.note_shown(slot.label(), shown.get(&slot).copied().unwrap_or(0));
-    }
-    admin.metrics.note_directory_held_back(admin.store.directory_held_back().await?);
-    let waiting = admin.store.waiting(now).await?;
-    admin.metrics.note_users_waiting("decision", waiting.to_decide);
-    admin.metrics.note_users_waiting("reading", waiting.to_read);
-    let templates = admin.store.template_counts().await?;
-    for state in CareState::ALL {
-        admin.metrics.note_profile_templates(state.label(), templates.get(&state).copied().unwrap_or(0));
-    }
-    let people = admin.store.people_by_match().await?;
-    for state in Match::LABELS {
-        let count = people.iter().find(|(known, _)| known == state).map_or(0, |(_, count)| *count);
-        admin.metrics.note_users(state, count);
-    }
-    Ok(())
 }

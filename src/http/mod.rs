@@ -2,6 +2,7 @@
 
 mod admin;
 mod health;
+mod measure;
 mod problem;
 pub mod sign_in;
 mod webhook;

@@ -21,6 +21,9 @@ pub enum Feed {
 }
 
 impl Feed {
+    /// Every one.
+    pub const ALL: [Self; 5] = [Self::Directory, Self::Sweep, Self::XphonePresence, Self::Appointments, Self::Templates];
+
     /// Stable text for storage and metrics.
     #[must_use]
     pub fn label(self) -> &'static str {

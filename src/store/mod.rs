@@ -38,6 +38,7 @@ pub mod ticket;
 pub mod timeline;
 pub mod tree;
 pub mod user;
+pub mod vital_signs;
 pub mod withdrawal;
 pub mod xphone_fact;
 

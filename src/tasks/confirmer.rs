@@ -72,6 +72,9 @@ impl Reading {
         let class = if by == Waker::Sweep { Class::Sweep } else { Class::Confirm };
         let mut answer = self.graph.presences_bisecting(users, class).await;
         self.metrics.note_graph_budget(self.graph.budget_remaining());
+        if let Some(ahead) = self.graph.ahead_of_graph() {
+            self.metrics.note_clock_skew("graph", ahead.as_secs_f64());
+        }
         let told: HashSet<TeamsUserId> = answer.presences.iter().map(|presence| presence.user).collect();
         let facts = self.facts(std::mem::take(&mut answer.presences), asked_at);
         let outcome = self.store.record_reads(&facts, by, self.clock.now()).await?;

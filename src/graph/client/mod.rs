@@ -9,8 +9,10 @@ mod users;
 mod writes;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use reqwest::header::{AUTHORIZATION, HeaderValue};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde::de::DeserializeOwned;
@@ -115,8 +117,13 @@ pub struct Client {
     /// One for each kind of request: what Graph throttled stays closed, and nothing else does. See [`Self::gate`].
     gates: [Gate; Endpoint::ALL.len()],
     clock: Clock,
+    /// How far our clock was ahead of Graph's at its last answer, in milliseconds.
+    ahead_of_graph: AtomicI64,
     observer: Observer,
 }
+
+/// No answer has told what time it is.
+const AHEAD_UNKNOWN: i64 = i64::MIN;
 
 /// Whose token a request carries.
 #[derive(Clone, Copy)]
@@ -132,7 +139,8 @@ impl Client {
         let budget = Budget::new(config.requests_per_30_seconds_max, clock.clone());
         let gates = Endpoint::ALL.map(|_| Gate::new(clock.clone()));
         let (base_url, session_id) = (config.base_url.clone(), config.client_id);
-        Self { http, base_url, identity, session_id, budget, gates, clock, observer }
+        let ahead_of_graph = AtomicI64::new(AHEAD_UNKNOWN);
+        Self { http, base_url, identity, session_id, budget, gates, clock, ahead_of_graph, observer }
     }
 
     /// How many requests could be sent right now without waiting.
@@ -150,6 +158,13 @@ impl Client {
     #[must_use]
     pub fn take_budget_tally(&self) -> [(Class, Spent); Class::ALL.len()] {
         self.budget.take_tally()
+    }
+
+    /// How far our clock was ahead of Graph's at its last answer, within about a second; `None`: no answer said what time it was.
+    #[must_use]
+    pub fn ahead_of_graph(&self) -> Option<SignedDuration> {
+        let ahead = self.ahead_of_graph.load(Ordering::Relaxed);
+        (ahead != AHEAD_UNKNOWN).then(|| SignedDuration::from_millis(ahead))
     }
 
     /// As whom the client asks when no account's token is given.
@@ -202,8 +217,12 @@ impl Client {
             Ok(response) => response,
             Err(error) => return Err(self.broken(endpoint, wire::reason(&error), !error.is_connect())),
         };
-        let status = response.status();
-        let retry_after = wire::retry_after(response.headers(), self.clock.now());
+        let (status, now) = (response.status(), self.clock.now());
+        if let Some(date) = wire::date(response.headers()) {
+            self.ahead_of_graph
+                .store(now.duration_since(date).as_millis().try_into().unwrap_or(AHEAD_UNKNOWN), Ordering::Relaxed);
+        }
+        let retry_after = wire::retry_after(response.headers(), now);
         let body = wire::body(response).await.map_err(|reason| self.broken(endpoint, reason, true))?;
         self.sort(endpoint, status, retry_after, body)
     }

@@ -1,0 +1,97 @@
+//! What has a depth or an age is looked up when Prometheus asks, and costs nothing at any other time.
+
+use jiff::Timestamp;
+
+use super::Admin;
+use crate::domain::directory::Match;
+use crate::domain::slot::SlotName;
+use crate::store::StoreError;
+use crate::store::feed::Feed;
+use crate::store::template::CareState;
+
+/// Brings the metrics up to date; what fails keeps its last value.
+pub(super) async fn measure(admin: &Admin) -> Result<(), StoreError> {
+    // Each on its own: what one cannot be told must not hide the others.
+    let measured = [
+        clocks(admin).await,
+        queues(admin).await,
+        shown(admin).await,
+        feeds(admin).await,
+        subscriptions(admin).await,
+        people(admin).await,
+    ];
+    measured.into_iter().collect()
+}
+
+/// Our clock between two looks at it, against the database's in the middle.
+async fn clocks(admin: &Admin) -> Result<(), StoreError> {
+    let before = admin.clock.now();
+    let theirs = admin.store.database_time().await?;
+    let ours = before + admin.clock.now().duration_since(before) / 2;
+    admin.metrics.note_clock_skew("database", ours.duration_since(theirs).as_secs_f64());
+    Ok(())
+}
+
+async fn queues(admin: &Admin) -> Result<(), StoreError> {
+    let now = admin.clock.now();
+    let inbox = admin.store.inbox_depth().await?;
+    admin.metrics.note_inbox(inbox.posts, age(now, inbox.oldest));
+    let outbox = admin.store.outbox_depth().await?;
+    admin.metrics.note_outbox(outbox.letters, age(now, outbox.oldest));
+    let waiting = admin.store.waiting(now).await?;
+    admin.metrics.note_users_waiting("decision", waiting.to_decide);
+    admin.metrics.note_users_waiting("reading", waiting.to_read);
+    Ok(())
+}
+
+async fn shown(admin: &Admin) -> Result<(), StoreError> {
+    let shown = admin.store.shown().await?;
+    let stuck = admin.store.stuck(admin.clock.now()).await?;
+    for slot in SlotName::ALL {
+        admin.metrics.note_shown(slot.label(), shown.get(&slot).copied().unwrap_or(0));
+        let stuck = stuck.iter().find(|(name, _)| name == slot.label()).map_or(0, |(_, count)| *count);
+        admin.metrics.note_stuck(slot.label(), stuck);
+    }
+    Ok(())
+}
+
+/// What was never read has no age: somebody else must watch that it begins.
+async fn feeds(admin: &Admin) -> Result<(), StoreError> {
+    let feeds = admin.store.feeds().await?;
+    for feed in Feed::ALL {
+        if let Some((_, at)) = feeds.iter().find(|(name, _)| name == feed.label()) {
+            admin.metrics.note_feed_age(feed.label(), age(admin.clock.now(), Some(*at)));
+        }
+    }
+    Ok(())
+}
+
+async fn subscriptions(admin: &Admin) -> Result<(), StoreError> {
+    let now = admin.clock.now();
+    let live = admin.store.live_subscriptions(now).await?;
+    let left = live.first_ends_at.map_or(0.0, |ends_at| ends_at.duration_since(now).as_secs_f64());
+    admin.metrics.note_subscriptions(usize::try_from(live.count).unwrap_or_default(), left);
+    let accounts = admin.store.account_counts().await?;
+    admin.metrics.note_subscriber_accounts("usable", accounts.usable);
+    admin.metrics.note_subscriber_accounts("needs_sign_in", accounts.need_sign_in);
+    admin.metrics.note_subscriber_accounts("leaving", accounts.leaving);
+    Ok(())
+}
+
+async fn people(admin: &Admin) -> Result<(), StoreError> {
+    admin.metrics.note_directory_held_back(admin.store.directory_held_back().await?);
+    let templates = admin.store.template_counts().await?;
+    for state in CareState::ALL {
+        admin.metrics.note_profile_templates(state.label(), templates.get(&state).copied().unwrap_or(0));
+    }
+    let people = admin.store.people_by_match().await?;
+    for state in Match::LABELS {
+        let count = people.iter().find(|(known, _)| known == state).map_or(0, |(_, count)| *count);
+        admin.metrics.note_users(state, count);
+    }
+    Ok(())
+}
+
+fn age(now: Timestamp, since: Option<Timestamp>) -> f64 {
+    since.map_or(0.0, |since| now.duration_since(since).as_secs_f64().max(0.0))
+}

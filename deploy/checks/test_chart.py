@@ -285,7 +285,8 @@ class Rendered(unittest.TestCase):
         public = objects[("Service", "presence")]
         self.assertFalse(monitor["spec"]["selector"]["matchLabels"].items() <= public["metadata"]["labels"].items())
         endpoint = monitor["spec"]["endpoints"][0]
-        self.assertEqual((endpoint["port"], endpoint["path"], endpoint["scheme"]), ("admin", "/metrics", "http"))
+        self.assertEqual((endpoint["port"], endpoint["path"], endpoint["scheme"]), ("admin", "/metrics", "https"))
+        self.assertEqual(endpoint["tlsConfig"], {"serverName": "gateway.example"})
         self.assertEqual(monitor["metadata"]["labels"]["release"], "prometheus")
         rules = only(objects, "PrometheusRule")
         self.assertEqual(rules["spec"], yaml.safe_load((ROOT / "deploy/prometheus/alerts.yaml").read_text()))
@@ -305,6 +306,14 @@ class Rendered(unittest.TestCase):
         told = environment(spec["containers"][0])
         mount = next(mount for mount in spec["containers"][0]["volumeMounts"] if mount["name"] == "entra-token")
         self.assertEqual(told["GATEWAY__GRAPH__FEDERATED_TOKEN_FILE"], f"{mount['mountPath']}/{token['path']}")
+
+    def test_whoever_asks_the_admin_listener_speaks_as_it_does(self):
+        for name, scheme in (("least", "HTTP"), ("everything", "HTTPS")):
+            container = only(rendered(SETS[name]), "Deployment")["spec"]["template"]["spec"]["containers"][0]
+            schemes = {container[probe]["httpGet"]["scheme"] for probe in ("startupProbe", "livenessProbe", "readinessProbe")}
+            self.assertEqual(schemes, {scheme})
+        told = environment(container)
+        self.assertEqual(told["GATEWAY__HTTP__ADMIN_TLS_CERTIFICATE_FILE"], "/etc/certificates/tls.crt")
 
     def test_room_for_certificates_and_other_volumes(self):
         for key, pod in pods(rendered(SETS["everything"])).items():

@@ -25,7 +25,9 @@ def compiled():
         if message["reason"] == "compiler-artifact":
             source, _, pinned = message["package_id"].rpartition("#")
             name, _, version = pinned.rpartition("@")
-            if source.startswith("registry+"):
+            # What lies in a folder of its own name is named by the folder alone.
+            name = name or source.rpartition("/")[2]
+            if name != sbom.PROGRAM:
                 found[(name, version)].update(message["target"]["kind"])
     return found
 

@@ -39,6 +39,7 @@ mod sides;
 mod signing_in;
 mod subscribers;
 mod subscribing;
+mod supply_chain;
 mod templates;
 mod timeline;
 mod webhook;

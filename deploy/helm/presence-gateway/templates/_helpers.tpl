@@ -56,6 +56,11 @@ adminBootstrapToken: ADMIN__BOOTSTRAP_TOKEN
 {{- if kindIs "float64" . -}}{{ int64 . }}{{- else -}}{{ . }}{{- end -}}
 {{- end -}}
 
+{{/* What the admin listener speaks. */}}
+{{- define "presence-gateway.adminScheme" -}}
+{{- if get .Values.settings.http "admin_tls_certificate_file" -}}HTTPS{{- else -}}HTTP{{- end -}}
+{{- end -}}
+
 {{/* The settings of every container of ours. */}}
 {{- define "presence-gateway.environment" -}}
 - name: GATEWAY__HTTP__PUBLIC_LISTEN

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::dispatcher::APPOINTMENT_KEY;
 use super::driver::Task;
+use super::tenure::Tenure;
 use super::{Activators, Progress, TaskError};
 use crate::clock::Clock;
 use crate::domain::ids::UserGuid;
@@ -20,11 +21,11 @@ use crate::domain::slot::{self, Appointment, Look};
 use crate::store::Store;
 use crate::store::appointment::Found;
 use crate::store::feed::Feed;
+use crate::store::lease::Lease;
 use crate::xphone::XPhone;
 use crate::xphone::values::{self, ListedAppointment, Shows};
 
 const LEASE: &str = "appointments";
-const LEASE_LIFE: SignedDuration = SignedDuration::from_secs(60);
 /// How often they are compared.
 pub const PERIOD: Duration = Duration::from_secs(15);
 
@@ -61,12 +62,15 @@ impl Appointments {
         // What is adopted or taken back depends on what people show themselves.
         let early = self.store.refreshed_at(Feed::XphonePresence).await?.is_none();
         let due = last.is_none_or(|last| now < last || now >= last + PERIOD);
-        if early || !due || !self.store.hold_lease(LEASE, self.replica, now, LEASE_LIFE).await? {
+        if early || !due {
             return Ok(Progress::Idle);
         }
-        self.compare_as_of(now).await?;
-        self.store.note_refreshed(Feed::Appointments, now).await?;
-        self.activators.reconciler.wake();
+        let lease = Lease { name: LEASE, holder: self.replica };
+        let tenure = Tenure { store: &self.store, clock: &self.clock, lease };
+        if tenure.during(self.compare_as_of(now)).await?.is_some() {
+            self.store.note_refreshed(Feed::Appointments, now).await?;
+            self.activators.reconciler.wake();
+        }
         Ok(Progress::Idle)
     }
 

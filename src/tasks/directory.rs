@@ -11,10 +11,11 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::driver::Task;
+use super::tenure::{LEASE_LIFE, Tenure};
 use super::{Activators, Progress, TaskError};
 use crate::clock::Clock;
 use crate::domain::directory::{PersonProfile, XphonePerson, seat};
@@ -28,7 +29,6 @@ use crate::xphone::values::{Profile, User};
 use crate::xphone::{self, XPhone};
 
 const LEASE: &str = "directory";
-const LEASE_LIFE: SignedDuration = SignedDuration::from_secs(120);
 
 /// A status newer than this gateway.
 const UNKNOWN_STATUS: &str = "unknown";
@@ -68,7 +68,7 @@ impl Directory {
         Lease { name: LEASE, holder: self.replica }
     }
 
-    /// Whether the work is still ours, for another while.
+    /// Whether the work is still ours.
     async fn keep_lease(&self) -> Result<bool, TaskError> {
         Ok(self.store.keep_lease(self.lease(), self.clock.now(), LEASE_LIFE).await?)
     }
@@ -81,9 +81,11 @@ impl Directory {
         if !is_time && matching.is_none() {
             return Ok(());
         }
-        if !self.store.hold_lease(LEASE, self.replica, now, LEASE_LIFE).await? {
-            return Ok(());
-        }
+        let tenure = Tenure { store: &self.store, clock: &self.clock, lease: self.lease() };
+        tenure.during(self.look_again(now, is_time, matching)).await.map(Option::unwrap_or_default)
+    }
+
+    async fn look_again(&self, now: Timestamp, is_time: bool, matching: Option<i64>) -> Result<(), TaskError> {
         // What is held back may be about people whom only a reading of XPhone shows to be gone.
         if is_time || self.store.directory_refusal().await?.is_some() {
             self.refresh(now, matching).await
@@ -103,9 +105,6 @@ impl Directory {
         }
         let people = self.xphone.users().await?.into_iter().map(person).collect();
         let (locations, statuses) = (self.locations().await?, self.statuses().await?);
-        if !self.keep_lease().await? {
-            return Ok(());
-        }
         let before = self.store.people().await?;
         let Some(difference) = self.compare(&before, people, now).await? else {
             return self.settle(now, matching).await;

@@ -25,6 +25,7 @@ use uuid::Uuid;
 
 use self::connection::{Batch, Connection, End};
 use super::driver::{Task, chain};
+use super::tenure::{LEASE_LIFE, Tenure};
 use super::{Activators, Progress, TaskError};
 use crate::clock::Clock;
 use crate::domain::ids::PresenceStateGuid;
@@ -38,7 +39,6 @@ use crate::xphone::values::{Entry, Event, Snapshot};
 use crate::xphone::{self, XPhone};
 
 const LEASE: &str = "xphone_listener";
-const LEASE_LIFE: SignedDuration = SignedDuration::from_secs(30);
 /// How often the lease is prolonged, and new people are looked for.
 const TEND_EVERY: SignedDuration = SignedDuration::from_secs(5);
 /// Everybody's presence is read again this often, whatever events tell.
@@ -167,9 +167,14 @@ impl Listener {
     async fn connect(&self, now: Timestamp) -> Result<Option<Connection>, TaskError> {
         // Before the people are known there is nobody to record anything about.
         let early = self.store.refreshed_at(Feed::Directory).await?.is_none();
-        if early || !self.store.hold_lease(LEASE, self.replica, now, LEASE_LIFE).await? {
+        if early {
             return Ok(None);
         }
+        let tenure = Tenure { store: &self.store, clock: &self.clock, lease: self.lease() };
+        tenure.during(self.connect_as_holder(now)).await.map(Option::flatten)
+    }
+
+    async fn connect_as_holder(&self, now: Timestamp) -> Result<Option<Connection>, TaskError> {
         for _ in 0..GONE_MAX {
             let asked_at = self.clock.now();
             let Snapshot { sequence, entries } = self.xphone.presence().await?;

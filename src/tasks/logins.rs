@@ -7,18 +7,18 @@ use std::sync::Arc;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use jiff::SignedDuration;
 use uuid::Uuid;
 
 use super::driver::Task;
+use super::tenure::Tenure;
 use super::{Progress, TaskError};
 use crate::clock::Clock;
 use crate::graph::token::{Error, People, PersonError};
 use crate::store::Store;
 use crate::store::kept_login::DueLogin;
+use crate::store::lease::Lease;
 
 const LEASE: &str = "logins";
-const LEASE_LIFE: SignedDuration = SignedDuration::from_secs(120);
 /// In one run; each is a request to Entra ID.
 const LOGINS_PER_RUN_MAX: usize = 20;
 /// So many failures say that it is not about one login.
@@ -42,15 +42,14 @@ impl Task for Logins {
     }
 
     fn run(&self) -> BoxFuture<'_, Result<Progress, TaskError>> {
-        self.renew_due().boxed()
+        let lease = Lease { name: LEASE, holder: self.replica };
+        let renewed = Tenure { store: &self.store, clock: &self.clock, lease }.during(self.renew_due());
+        renewed.map(|renewed| renewed.map(|progress| progress.unwrap_or(Progress::Idle))).boxed()
     }
 }
 
 impl Logins {
     async fn renew_due(&self) -> Result<Progress, TaskError> {
-        if !self.store.hold_lease(LEASE, self.replica, self.clock.now(), LEASE_LIFE).await? {
-            return Ok(Progress::Idle);
-        }
         let forgotten = self.store.forget_unwanted_logins().await?;
         if forgotten > 0 {
             tracing::info!(users = forgotten, "login data was forgotten: what is set no longer says to remember it");
@@ -63,9 +62,6 @@ impl Logins {
         let is_full = due.logins.len() + due.unopenable == LOGINS_PER_RUN_MAX;
         let mut failures = Vec::new();
         for login in &due.logins {
-            if !self.store.hold_lease(LEASE, self.replica, self.clock.now(), LEASE_LIFE).await? {
-                return Ok(Progress::Idle);
-            }
             match self.renew(login).await {
                 Ok(()) => {}
                 Err(error @ TaskError::Store(_)) => return Err(error),

@@ -39,6 +39,7 @@ pub mod reconciler;
 pub mod subscriptions;
 pub mod sweep;
 pub mod templates;
+mod tenure;
 pub mod upkeep;
 
 use std::sync::Arc;

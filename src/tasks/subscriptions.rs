@@ -12,6 +12,7 @@ use url::Url;
 use uuid::Uuid;
 
 use super::driver::{Task, chain};
+use super::tenure::{LEASE_LIFE, Tenure};
 use super::{Activators, Progress, TaskError};
 use crate::clock::Clock;
 use crate::domain::ids::TeamsUserId;
@@ -21,12 +22,12 @@ use crate::graph::token::{AccessToken, Delegated};
 use crate::graph::{self, SubscriptionId, certificate};
 use crate::store::account::Account;
 use crate::store::certificate::StoredCertificate;
+use crate::store::lease::Lease;
 use crate::store::subscription::StoredSubscription;
 use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
 
 const LEASE: &str = "subscriptions";
-const LEASE_LIFE: SignedDuration = SignedDuration::from_secs(120);
 /// A certificate serves for new subscriptions this long.
 const CERTIFICATE_AGE_MAX: SignedDuration = SignedDuration::from_hours(90 * 24);
 /// After a step failed, its account rests.
@@ -73,16 +74,15 @@ impl Task for Subscriptions {
     }
 
     fn run(&self) -> BoxFuture<'_, Result<Progress, TaskError>> {
-        self.tend().boxed()
+        let lease = Lease { name: LEASE, holder: self.replica };
+        let tended = Tenure { store: &self.store, clock: &self.clock, lease }.during(self.tend(lease));
+        tended.map(|tended| tended.map(|progress| progress.unwrap_or(Progress::Idle))).boxed()
     }
 }
 
 impl Subscriptions {
-    async fn tend(&self) -> Result<Progress, TaskError> {
+    async fn tend(&self, lease: Lease) -> Result<Progress, TaskError> {
         let now = self.clock.now();
-        if !self.store.hold_lease(LEASE, self.replica, now, LEASE_LIFE).await? {
-            return Ok(Progress::Idle);
-        }
         let certificate = self.certificate(now).await?;
         let accounts = self.store.accounts().await?;
         let usable: Vec<AccountId> =
@@ -97,7 +97,7 @@ impl Subscriptions {
         for step in &plan.steps {
             let account = account_of(step, &stored);
             // Each step may take long; whoever has lost the lease meanwhile must not undo what its new holder does.
-            if self.rests(account, now) || !self.store.hold_lease(LEASE, self.replica, self.clock.now(), LEASE_LIFE).await? {
+            if self.rests(account, now) || !self.store.keep_lease(lease, self.clock.now(), LEASE_LIFE).await? {
                 continue;
             }
             if let Err(error) = self.take(step, &stored, &certificate).await {

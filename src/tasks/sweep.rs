@@ -5,20 +5,21 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::confirmer::Reading;
 use super::driver::{Task, chain};
+use super::tenure::Tenure;
 use super::{Progress, TaskError};
 use crate::domain::ids::TeamsUserId;
 use crate::domain::timeline::Waker;
 use crate::graph;
 use crate::graph::client::PRESENCES_MAX;
 use crate::store::feed::Feed;
+use crate::store::lease::Lease;
 
 const LEASE: &str = "sweep";
-const LEASE_LIFE: SignedDuration = SignedDuration::from_secs(30);
 
 /// Reads everybody.
 pub struct Sweep {
@@ -56,10 +57,16 @@ impl Sweep {
     async fn sweep(&self) -> Result<Progress, TaskError> {
         let now = self.reading.clock.now();
         let Some(round) = self.round(now).await? else { return Ok(Progress::Idle) };
-        if !self.reading.store.hold_lease(LEASE, self.replica, now, LEASE_LIFE).await? {
+        let lease = Lease { name: LEASE, holder: self.replica };
+        let tenure = Tenure { store: &self.reading.store, clock: &self.reading.clock, lease };
+        let swept = tenure.during(self.page(round, now)).await?;
+        if swept.is_none() {
             self.remember(None);
-            return Ok(Progress::Idle);
         }
+        Ok(swept.unwrap_or(Progress::Idle))
+    }
+
+    async fn page(&self, round: Round, now: Timestamp) -> Result<Progress, TaskError> {
         let users = self.reading.store.users_to_sweep(round.after, PRESENCES_MAX).await?;
         let Some(last) = users.last().copied() else { return self.finish(round, now).await };
         match self.reading.read(&users, Waker::Sweep, now).await {
@@ -122,6 +129,8 @@ fn is_about_the_page(error: &TaskError) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use jiff::SignedDuration;
+
     use super::*;
 
     #[test]

@@ -9,23 +9,23 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use jiff::SignedDuration;
 use uuid::Uuid;
 
 use super::driver::Task;
+use super::tenure::Tenure;
 use super::{Progress, TaskError};
 use crate::clock::Clock;
 use crate::domain::ids::{ConfigurationGroupGuid, LocationGuid};
 use crate::domain::template::{Maker, Step, TEMPLATE_NAME, Template, step};
 use crate::store::Store;
 use crate::store::feed::Feed;
+use crate::store::lease::Lease;
 use crate::store::template::{Answer, Care, CareState};
 use crate::store::tree::{self, PlaceKind};
 use crate::xphone::values::{Place, Put};
 use crate::xphone::{Error, XPhone};
 
 const LEASE: &str = "templates";
-const LEASE_LIFE: SignedDuration = SignedDuration::from_secs(120);
 
 /// After so many failures in one run XPhone is left alone until the next.
 const FAILURES_MAX: usize = 3;
@@ -87,13 +87,12 @@ impl Templates {
         let all = is_time || !self.compared.load(Ordering::Relaxed);
         let cares = self.store.template_cares((!all).then_some(CareState::Pending)).await?;
         let nothing_to_do = cares.is_empty() && !all;
-        if nothing_to_do || !self.store.hold_lease(LEASE, self.replica, now, LEASE_LIFE).await? {
+        if nothing_to_do {
             return Ok(());
         }
-        if !cares.is_empty() {
-            self.care_for(&cares).await?;
-        }
-        if all {
+        let lease = Lease { name: LEASE, holder: self.replica };
+        let done = Tenure { store: &self.store, clock: &self.clock, lease }.during(self.care_for(&cares)).await?;
+        if all && done.is_some() {
             self.compared.store(true, Ordering::Relaxed);
             self.store.note_refreshed(Feed::Templates, now).await?;
         }
@@ -102,6 +101,9 @@ impl Templates {
 
     /// A place whose template fails in a way of its own does not stop the others; a dead server is not asked about all of them.
     async fn care_for(&self, cares: &[Care]) -> Result<(), TaskError> {
+        if cares.is_empty() {
+            return Ok(());
+        }
         let has_templates = self.xphone.capabilities().await?.profile_templates;
         let mut failures = Vec::new();
         for care in cares {

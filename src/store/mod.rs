@@ -64,6 +64,19 @@ const STATEMENT_TIMEOUT: &str = "30s";
 /// How long a statement waits for a row that somebody else has locked.
 const LOCK_TIMEOUT: &str = "10s";
 
+/// How long a transaction may stand idle: a burst is opened in one, on threads that stand back for everything else.
+const IDLE_IN_TRANSACTION_TIMEOUT: &str = "5min";
+
+/// How Postgres finds out that we are gone without a farewell (a machine lost, a network cut): within a minute, instead of the two
+/// hours that Linux takes, it gives back the locks and the connections that we held. A statement under way is looked after as well.
+const FAREWELL: [(&str, &str); 5] = [
+    ("tcp_keepalives_idle", "30"),
+    ("tcp_keepalives_interval", "10"),
+    ("tcp_keepalives_count", "3"),
+    ("tcp_user_timeout", "60000"),
+    ("client_connection_check_interval", "10000"),
+];
+
 /// How many rows are forgotten with one statement.
 const FORGOTTEN_AT_ONCE: i64 = 10_000;
 
@@ -106,8 +119,9 @@ pub enum StoreError {
 }
 
 /// Classes of Postgres' refusals that say nothing about the statement: connections broken (08), the database not there (3D), others in
-/// the way (40, 55), connections or space used up (53), the server starting or ending (57).
-const PASSING: [&str; 6] = ["08", "3D", "40", "53", "55", "57"];
+/// the way (40, 55), connections or space used up (53), the server starting or ending (57), a standby that is not the primary yet, or
+/// not any more (25006), a transaction that was cut off for standing idle (25P03).
+const PASSING: [&str; 8] = ["08", "25006", "25P03", "3D", "40", "53", "55", "57"];
 
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
@@ -136,6 +150,8 @@ impl Store {
         let options = PgConnectOptions::from_str(url.expose_secret())?
             .application_name("presence-gateway")
             .options([("statement_timeout", STATEMENT_TIMEOUT), ("lock_timeout", LOCK_TIMEOUT)])
+            .options([("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION_TIMEOUT)])
+            .options(FAREWELL)
             .options(PLANNING);
         let pool = PgPoolOptions::new().max_connections(connections_max).acquire_timeout(ACQUIRE_TIMEOUT);
         Ok(Self { pool: pool.connect_with(options).await?, keys })

@@ -146,6 +146,9 @@ impl Store {
                         as n (teams_id, availability, activity, sequence_number, observed_at)
                     join person p on p.teams_id = n.teams_id
                     join user_state before on before.user_guid = p.guid
+                -- To lock a row is to write it: whom nothing is to be changed about is not touched, or a sweep would write everybody.
+                where (before.teams_availability, before.teams_activity) is distinct from (n.availability, n.activity)
+                    or before.confirm_at is not null or before.in_teams or before.native is distinct from 'free'
                 order by before.user_guid for no key update of before
             ) n
             where s.user_guid = n.user_guid

@@ -28,7 +28,7 @@ use super::tokens::Revoked;
 /// Everything under `/control`.
 pub fn routes() -> Router<Arc<Emulator>> {
     Router::new()
-        .route("/control/users", get(control_users::list))
+        .route("/control/users", get(control_users::list).post(control_users::put_many))
         .route("/control/users/{id}", get(control_users::show).put(control_users::put).delete(control_users::remove))
         .route("/control/users/delta/expire", post(control_users::expire_delta))
         .route("/control/users/{id}/teams", put(control_users::put_teams))

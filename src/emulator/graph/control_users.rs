@@ -35,7 +35,34 @@ pub async fn show(State(emulator): State<Arc<Emulator>>, Path(id): Path<Uuid>) -
 
 /// `PUT /control/users/{id}`: makes the user, or changes the directory properties; presence stays.
 pub async fn put(State(emulator): State<Arc<Emulator>>, Path(id): Path<Uuid>, body: Bytes) -> Result<Json<Value>, Refusal> {
-    let mut properties: Map<String, Value> = parse(&body)?;
+    let properties = complete(id, parse(&body)?)?;
+    let now = emulator.now();
+    emulator.look(|world| {
+        enter(world, id, properties);
+        world.users.get(&id).map(|user| Json(described(user, now))).ok_or_else(no_user)
+    })
+}
+
+/// `POST /control/users`: the same for many at once, each with an `id`; all or none.
+pub async fn put_many(State(emulator): State<Arc<Emulator>>, body: Bytes) -> Result<StatusCode, Refusal> {
+    let everybody: Vec<Map<String, Value>> = parse(&body)?;
+    let named = |properties: Map<String, Value>| {
+        let id = properties.get("id").and_then(Value::as_str).and_then(|id| id.parse::<Uuid>().ok());
+        let id = id.ok_or_else(|| Refusal::bad_request("Every user of a list needs an id."))?;
+        Ok((id, complete(id, properties)?))
+    };
+    let everybody: Result<Vec<_>, Refusal> = everybody.into_iter().map(named).collect();
+    let everybody = everybody?;
+    emulator.look(|world| {
+        for (id, properties) in everybody {
+            enter(world, id, properties);
+        }
+    });
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// What a user is made of, with Graph's own values for what nobody gave.
+fn complete(id: Uuid, mut properties: Map<String, Value>) -> Result<Map<String, Value>, Refusal> {
     let Some(name) = properties.get("userPrincipalName").filter(|name| name.is_string()).cloned() else {
         return Err(Refusal::bad_request("userPrincipalName is required."));
     };
@@ -43,14 +70,14 @@ pub async fn put(State(emulator): State<Arc<Emulator>>, Path(id): Path<Uuid>, bo
     properties.entry("mail").or_insert(Value::Null);
     properties.entry("accountEnabled").or_insert(Value::Bool(true));
     properties.insert("id".to_owned(), Value::from(id.to_string()));
-    let now = emulator.now();
-    emulator.look(|world| {
-        let change = world.next_change();
-        let user = world.users.entry(id).or_insert_with(|| User::new(Map::new(), change));
-        let before = std::mem::replace(&mut user.properties, properties);
-        world.chronicle.put(id, &before, &user.properties, change);
-        Ok(Json(described(user, now)))
-    })
+    Ok(properties)
+}
+
+fn enter(world: &mut World, id: Uuid, properties: Map<String, Value>) {
+    let change = world.next_change();
+    let user = world.users.entry(id).or_insert_with(|| User::new(Map::new(), change));
+    let before = std::mem::replace(&mut user.properties, properties);
+    world.chronicle.put(id, &before, &user.properties, change);
 }
 
 #[derive(Deserialize)]

@@ -3,7 +3,7 @@
 //! As Graph does, the first round tells everybody with what is set, and later rounds tell of each user at least what changed of
 //! what was selected. What changes while a round is read is told again in the next.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -63,6 +63,17 @@ impl Chronicle {
         self.left.insert(id, Left { change, reason: if for_good { "deleted" } else { "changed" } });
     }
 
+    /// Everybody who was ever told of, in their order, each once: nobody is both there and gone.
+    fn ids(&self, after: Bound<Uuid>) -> impl Iterator<Item = Uuid> {
+        let mut told = self.told.range((after, Bound::Unbounded)).map(|(id, _)| *id).peekable();
+        let mut left = self.left.range((after, Bound::Unbounded)).map(|(id, _)| *id).peekable();
+        std::iter::from_fn(move || match (told.peek(), left.peek()) {
+            (Some(here), Some(gone)) if gone < here => left.next(),
+            (Some(_), _) => told.next(),
+            (None, _) => left.next(),
+        })
+    }
+
     /// Forgets every place that was ever handed out.
     pub fn forget_places(&mut self) {
         self.generation += 1;
@@ -113,9 +124,7 @@ fn page(world: &World, base_url: &str, place: Place, now: Timestamp) -> Value {
         None => (world.last_change(), Bound::Unbounded),
     };
     let chronicle = &world.chronicle;
-    let mut ids: BTreeSet<Uuid> = chronicle.told.range((after, Bound::Unbounded)).map(|(id, _)| *id).collect();
-    ids.extend(chronicle.left.range((after, Bound::Unbounded)).map(|(id, _)| *id));
-    let mut told = ids.into_iter().filter_map(|id| Some((id, place.describe(world, id)?)));
+    let mut told = chronicle.ids(after).filter_map(|id| Some((id, place.describe(world, id)?)));
     let users = world.faults.delta.page_users.max(1);
     let page: Vec<(Uuid, Value)> = told.by_ref().take(users).collect();
     let more = told.next().and(page.last()).map(|(id, _)| *id);

@@ -7,6 +7,7 @@
 //! |---|---|---|
 //! | `GET /control/users` | | everybody, as below |
 //! | `PUT`, `GET`, `DELETE /control/users/{id}` | `{userPrincipalName, mail?, displayName?, accountEnabled?, ...}` | makes or changes a user; shows what is visible, what reads show, every session and the preferred presence, each with its end (`expiresAt`), and the sequence number; deletes (`{for_good}`: so that the user cannot be restored) |
+//! | `POST /control/users` | `[{id, userPrincipalName, ...}]` | makes or changes many users at once |
 //! | `POST /control/users/delta/expire` | | whoever follows the changes of users must begin anew |
 //! | `PUT /control/users/{id}/teams` | `{availability, activity, outOfOfficeMessage?}` | what the user's Teams client says; `Offline`/`Offline`: no session |
 //! | `PUT /control/teams` | `{"{id}": {availability, activity}, ...}` | the same for many at once |

@@ -1,6 +1,6 @@
 //! The emulated tenant: its users, tokens, subscriptions and faults, behind one lock.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
@@ -52,6 +52,8 @@ pub struct World {
     pub writes: WriteBudget,
     pub chronicle: Chronicle,
     pub browsers: Browsers,
+    /// When time alone next has a say in whose presence; may name moments that no longer matter.
+    turns: BTreeSet<(Timestamp, Uuid)>,
     last_change: u64,
 }
 
@@ -96,6 +98,7 @@ impl Emulator {
             writes: WriteBudget::default(),
             chronicle: Chronicle::default(),
             browsers: Browsers::default(),
+            turns: BTreeSet::new(),
             last_change: 0,
         };
         Self {
@@ -172,6 +175,9 @@ impl World {
             self.settle_at(id, turn, now);
         }
         self.settle_at(id, now, now);
+        if let Some(turn) = self.users.get(&id).and_then(|user| user.sources.next_turn(now)) {
+            self.turns.insert((turn, id));
+        }
     }
 
     /// A change takes a new sequence number and notifies the subscribers.
@@ -222,10 +228,12 @@ impl World {
         released
     }
 
-    /// Settles everybody, drops what has expired, asks for reauthorization where the end is near.
+    /// Settles everybody in whose presence time has had a say, drops what has expired, asks for reauthorization where the end is near.
     pub fn settle_all(&mut self, now: Timestamp) {
-        let everybody: Vec<Uuid> = self.users.keys().copied().collect();
-        for id in everybody {
+        while let Some(&(turn, id)) = self.turns.first()
+            && turn <= now
+        {
+            self.turns.pop_first();
             self.settle(id, now);
         }
         self.subscriptions.retain(|_, subscription| subscription.expires_at > now);

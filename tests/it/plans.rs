@@ -1,0 +1,100 @@
+//! What the statements of the store cost a large tenant: with fifty thousand users in the database, every statement of the program is
+//! planned as the program has it planned, and none may read a table of users from end to end but those that are named here.
+
+use std::path::Path;
+
+use secrecy::ExposeSecret;
+use serde_json::Value;
+use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
+
+use crate::world::scratch_database;
+
+/// Tables with a row for every user, or more.
+const OF_USERS: [&str; 9] = [
+    "person",
+    "user_state",
+    "profile",
+    "teams_person",
+    "teams_link",
+    "teams_sync_choice",
+    "kept_login",
+    "subscription_user",
+    "timeline",
+];
+
+/// What may read everybody: by words that only that statement has, and why. None of it is done for a notification, an event, a
+/// decision, a push or a page of a sweep.
+const MAY_READ_EVERYBODY: [(&str, &str); 11] = [
+    (
+        "select guid, name, email, location_guid, configuration_group_guid, match, teams_id from person",
+        "each reading of the directories",
+    ),
+    ("from profile order by user_guid, position", "each reading of the directories"),
+    ("delete from teams_person where reading <> $1", "the end of a reading of all of Graph's users"),
+    ("select subscription_id, teams_id from subscription_user", "the plan of subscriptions compares everybody"),
+    ("set revisit_at = least(s.revisit_at, '1980-01-01Z')", "XPhone is heard again after minutes of silence"),
+    ("from person group by match", "how many there are of each, for /metrics and the command line"),
+    ("where match <> 'matched'", "the command line's list of the unmatched"),
+    ("policy_unwoken", "only while a change of policy is carried out; then its own people"),
+    ("select s.on_trial from person p", "an administrator looks at a trial"),
+    ("p.match as matched, p.teams_id, p.location_guid", "an administrator looks for people"),
+    ("delete from kept_login k using person p", "once an hour, and after a change of policy"),
+];
+
+#[tokio::test]
+async fn no_statement_on_a_hot_path_reads_all_users() {
+    let database = scratch_database(true).await;
+    let mut connection = PgConnection::connect(database.url().expose_secret()).await.unwrap();
+    sqlx::raw_sql(include_str!("plans/tenant.sql")).execute(&mut connection).await.unwrap();
+    sqlx::raw_sql("analyze; set plan_cache_mode = force_generic_plan; set random_page_cost = 1")
+        .execute(&mut connection)
+        .await
+        .unwrap();
+
+    let statements = statements();
+    assert!(statements.len() > 200, "the statements were not found");
+    let mut whole = Vec::new();
+    for (number, (statement, parameters)) in statements.iter().enumerate() {
+        let read = read_whole(&mut connection, number, statement, *parameters).await;
+        let may = MAY_READ_EVERYBODY.iter().any(|(words, _)| one_line(statement).contains(words));
+        if !read.is_empty() && !may {
+            whole.push(format!("{read:?}: {}", one_line(statement)));
+        }
+    }
+    assert!(whole.is_empty(), "read from end to end; an index is missing, or a line above:\n{}", whole.join("\n"));
+    let found = read_whole(&mut connection, statements.len(), "select guid from person where name = $1", 1).await;
+    assert_eq!(found, ["person"], "a statement without an index is found out");
+}
+
+/// Every statement that was checked when the program was compiled, and how many parameters it takes.
+fn statements() -> Vec<(String, usize)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(".sqlx");
+    let statement = |path: std::path::PathBuf| {
+        let told: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+        let parameters = told["describe"]["parameters"]["Left"].as_array().map_or(0, Vec::len);
+        (told["query"].as_str().unwrap().to_owned(), parameters)
+    };
+    let all = std::fs::read_dir(folder).unwrap().map(|entry| statement(entry.unwrap().path()));
+    let first_word = |statement: &str| statement.split_whitespace().next().unwrap_or_default().to_lowercase();
+    all.filter(|(statement, _)| ["select", "insert", "update", "delete", "with"].contains(&first_word(statement).as_str()))
+        .collect()
+}
+
+/// The tables of users that this statement reads from end to end.
+async fn read_whole(connection: &mut PgConnection, number: usize, statement: &str, parameters: usize) -> Vec<String> {
+    let given = if parameters == 0 { String::new() } else { format!("({})", vec!["null"; parameters].join(", ")) };
+    let prepare = sqlx::raw_sql(AssertSqlSafe(format!("prepare s{number} as {statement}")));
+    prepare.execute(&mut *connection).await.unwrap_or_else(|error| panic!("{error}: {statement}"));
+    let explain = sqlx::raw_sql(AssertSqlSafe(format!("explain (costs off) execute s{number}{given}")));
+    let plan = explain.fetch_all(&mut *connection).await.unwrap();
+    let scanned = |line: String| line.split_once("Seq Scan on ").map(|(_, rest)| rest.split(' ').next().unwrap().to_owned());
+    let mut tables: Vec<String> = plan.into_iter().filter_map(|row| scanned(row.get(0))).collect();
+    tables.retain(|table| OF_USERS.contains(&table.as_str()));
+    tables.sort();
+    tables.dedup();
+    tables
+}
+
+fn one_line(statement: &str) -> String {
+    statement.split_whitespace().collect::<Vec<_>>().join(" ")
+}

@@ -37,6 +37,7 @@ mod report;
 mod run;
 mod stand_ins;
 #[path = "../surroundings/mod.rs"]
+#[allow(dead_code, reason = "each benchmark takes what it needs")]
 mod surroundings;
 mod wire;
 

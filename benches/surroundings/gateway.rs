@@ -51,7 +51,8 @@ pub struct Gateway {
     pub pid: u32,
     /// Where Graph posts to.
     pub public: SocketAddr,
-    admin: SocketAddr,
+    /// Where operators look.
+    pub admin: SocketAddr,
 }
 
 impl Gateway {
@@ -76,11 +77,16 @@ impl Gateway {
 
     /// How many notifications came to this, by the gateway's own count.
     pub async fn notifications(&self, http: &reqwest::Client, result: &str) -> Result<u64, Failure> {
-        let text = http.get(format!("http://{}/metrics", self.admin)).send().await?.error_for_status()?.text().await?;
+        let text = self.metrics(http).await?;
         let label = format!("result=\"{result}\"");
         let is_it = |line: &&str| line.starts_with("presence_gateway_notifications_total{") && line.contains(&label);
         let value = text.lines().find(is_it).and_then(|line| line.rsplit(' ').next());
         value.map_or(Ok(0), |value| Ok(value.parse()?))
+    }
+
+    /// All its metrics, as Prometheus reads them.
+    pub async fn metrics(&self, http: &reqwest::Client) -> Result<String, Failure> {
+        Ok(http.get(format!("http://{}/metrics", self.admin)).send().await?.error_for_status()?.text().await?)
     }
 
     /// Stops it softly.

@@ -30,7 +30,8 @@ pub fn begin(name: &str, measure: impl FnOnce() -> Result<bool, Failure>) -> Exi
     ended(measure())
 }
 
-fn ended(result: Result<bool, Failure>) -> ExitCode {
+/// How a program of a benchmark ends.
+pub fn ended(result: Result<bool, Failure>) -> ExitCode {
     match result {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,

@@ -51,6 +51,7 @@ use crate::tasks::sweep::Sweep;
 use crate::tasks::templates::Templates;
 use crate::tasks::upkeep::Upkeep;
 use crate::telemetry::{Metrics, TelemetryError};
+use crate::trace::{TraceError, Tracer};
 use crate::{graph, tasks, xphone};
 
 /// How often queues are looked at though nothing woke their task.
@@ -76,6 +77,9 @@ pub enum StartError {
     /// The metrics fail.
     #[error(transparent)]
     Telemetry(#[from] TelemetryError),
+    /// Traces cannot be sent.
+    #[error(transparent)]
+    Trace(#[from] TraceError),
     /// The HTTP client cannot be made.
     #[error("the HTTP client cannot be set up: are the system's root certificates there?")]
     Http(#[from] reqwest::Error),
@@ -114,6 +118,8 @@ pub struct App {
     pub clock: Clock,
     /// What is counted.
     pub metrics: Metrics,
+    /// Follows some changes.
+    pub tracer: Tracer,
     /// Everything that runs by itself, in the order in which a change passes through it.
     pub tasks: Box<Tasks>,
     activators: Activators,
@@ -172,7 +178,12 @@ impl App {
         prepare(&metrics, config);
         let activators = Activators::default();
         let replica = Uuid::new_v4();
-        let parts = Parts { config, store: &store, clock: &clock, metrics: &metrics, activators: &activators, replica };
+        let tracer = match &config.telemetry.otlp_endpoint {
+            Some(endpoint) => Tracer::sending(endpoint.as_str(), config.telemetry.traces_percent, replica)?,
+            None => Tracer::off(),
+        };
+        let parts =
+            Parts { config, store: &store, clock: &clock, metrics: &metrics, tracer: &tracer, activators: &activators, replica };
         let people = parts.people()?;
         let tasks = Box::new(parts.tasks(people.clone())?);
         let delegated = Delegated::new(&config.graph, graph::http_client()?, clock.clone())?;
@@ -180,7 +191,21 @@ impl App {
         let entra = config.admin.oidc.as_ref().map(|settings| graph::http_client().map(|http| (settings, http))).transpose()?;
         let auth = Auth::new(store.clone(), clock.clone(), config.admin.bootstrap_token.clone(), entra);
         let (timing, presence_kept) = (config.graph.timing, config.admin.presence_retention);
-        Ok(Self { store, clock, metrics, tasks, activators, auth, people, delegated, public_url, timing, presence_kept, replica })
+        Ok(Self {
+            store,
+            clock,
+            metrics,
+            tracer,
+            tasks,
+            activators,
+            auth,
+            people,
+            delegated,
+            public_url,
+            timing,
+            presence_kept,
+            replica,
+        })
     }
 
     /// Binds both listeners, lets it be known that a gateway serves, and starts everything.
@@ -213,7 +238,7 @@ impl App {
     pub fn listen_on(&self, public: TcpListener, admin: TcpListener) -> Running {
         let (tracker, stop_tasks, stop_http) = (TaskTracker::new(), CancellationToken::new(), CancellationToken::new());
         let (deposits, depositor) = depositor::channel(self.store.clone(), self.activators.clone());
-        let webhook = Webhook { deposits, clock: self.clock.clone(), metrics: self.metrics.clone() };
+        let webhook = Webhook { deposits, clock: self.clock.clone(), metrics: self.metrics.clone(), tracer: self.tracer.clone() };
         tracker.spawn(depositor.run(stop_tasks.clone()));
         let (delegated, store, clock) = (self.delegated.clone(), self.store.clone(), self.clock.clone());
         let (enrolments, desk) = desk::open(delegated, store, clock, self.activators.clone());
@@ -227,7 +252,8 @@ impl App {
         let standing = Standing::default();
         // Nobody stands unless somebody is told to.
         standing.tracker.close();
-        Running { tracker, stop_tasks, stop_http, standing, store: self.store.clone(), replica: self.replica }
+        let store = self.store.clone();
+        Running { tracker, stop_tasks, stop_http, standing, store, replica: self.replica, tracer: self.tracer.clone() }
     }
 
     fn sign_in(&self) -> Option<SignIn> {
@@ -315,6 +341,7 @@ pub struct Running {
     standing: Standing,
     store: Store,
     replica: Uuid,
+    tracer: Tracer,
 }
 
 /// The sign that this gateway serves: it falls when everything else has ended.
@@ -350,6 +377,11 @@ impl Running {
             self.standing.stop.cancel();
             self.standing.tracker.wait().await;
             self.store.close().await;
+            // What was seen last leaves last; the receiver may take its time.
+            let tracer = self.tracer.clone();
+            if tokio::task::spawn_blocking(move || tracer.flush_and_stop()).await.is_err() {
+                tracing::warn!("the last spans could not be sent");
+            }
         };
         tokio::select! {
             () = ended => (),

@@ -12,6 +12,9 @@ pub mod clock;
 /// Leaves a server alone for as long as it asked.
 mod gate;
 
+/// Follows single changes through the gateway.
+pub mod trace;
+
 /// The keys that tokens of Entra ID are signed with.
 mod jwks;
 

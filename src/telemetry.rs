@@ -3,23 +3,21 @@
 //! A metric is made in [`Metrics::new`] with its labels and its meaning; `docs/metrics.md` follows from that.
 
 mod catalogue;
+mod logs;
 mod task_record;
 mod zeros;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use catalogue::Maker;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Gauge, Histogram, MeterProvider};
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use prometheus::{Registry, TextEncoder};
-use tracing_subscriber::EnvFilter;
-
-use crate::config::{LogFormat, Telemetry};
-
-use catalogue::Maker;
 
 pub use catalogue::{Described, Kind};
+pub use logs::init_logs;
 pub use task_record::TaskRecord;
 
 const PREFIX: &str = "presence_gateway";
@@ -380,15 +378,5 @@ impl Metrics {
         if let Some(at) = succeeded_at {
             self.task_last_success.record(at, &[KeyValue::new("task", task)]);
         }
-    }
-}
-
-/// Sends log lines to standard error. `filter` is of the form `info,presence_gateway=debug`.
-pub fn init_logs(settings: &Telemetry, filter: Option<&str>) {
-    let filter = EnvFilter::new(filter.unwrap_or("info"));
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    match settings.log_format {
-        LogFormat::Json => lines.json().flatten_event(true).init(),
-        LogFormat::Text => lines.init(),
     }
 }

@@ -14,7 +14,6 @@ use crate::graph::client::Client;
 use crate::graph::notification::{PrivateKeys, TokenVerifier};
 use crate::graph::token::{Delegated, Identity, People};
 use crate::store::Store;
-use crate::tasks::Activators;
 use crate::tasks::appointments::Appointments;
 use crate::tasks::confirmer::{Confirmer, Reading};
 use crate::tasks::directory::Directory;
@@ -31,7 +30,9 @@ use crate::tasks::subscriptions::{Addresses, Subscriptions};
 use crate::tasks::sweep::Sweep;
 use crate::tasks::templates::Templates;
 use crate::tasks::upkeep::Upkeep;
+use crate::tasks::{Activator, Activators};
 use crate::telemetry::Metrics;
+use crate::trace::Tracer;
 use crate::xphone::XPhone;
 use crate::{graph, http};
 
@@ -41,6 +42,7 @@ pub(super) struct Parts<'a> {
     pub(super) store: &'a Store,
     pub(super) clock: &'a Clock,
     pub(super) metrics: &'a Metrics,
+    pub(super) tracer: &'a Tracer,
     pub(super) activators: &'a Activators,
     pub(super) replica: Uuid,
 }
@@ -84,6 +86,7 @@ impl Parts<'_> {
                 replica,
                 clock: clock(),
                 metrics: metrics(),
+                tracer: self.tracer.clone(),
                 activators: activators(),
                 line: tokio::sync::Mutex::default(),
             },
@@ -102,6 +105,7 @@ impl Parts<'_> {
                 tenant,
                 clock: clock(),
                 metrics: metrics(),
+                tracer: self.tracer.clone(),
                 activators: activators(),
                 keys,
                 opener: Opener::start().map_err(StartError::Threads)?,
@@ -139,6 +143,7 @@ impl Parts<'_> {
             timing: self.config.graph.timing,
             purpose,
             metrics: self.metrics.clone(),
+            tracer: self.tracer.clone(),
             activators: self.activators.clone(),
         }
     }
@@ -157,14 +162,19 @@ impl Parts<'_> {
     pub(super) fn xphone_dispatcher(&self, xphone: Arc<XPhone>) -> Dispatcher<XphoneCourier> {
         let courier = XphoneCourier { xphone, origin: self.config.xphone.origin.clone(), metrics: self.metrics.clone() };
         let activator = self.activators.xphone_dispatcher.clone();
-        Dispatcher::new(self.store.clone(), courier, self.clock.clone(), self.metrics.clone(), activator)
+        self.dispatcher(courier, activator)
+    }
+
+    fn dispatcher<C>(&self, courier: C, activator: Activator) -> Dispatcher<C> {
+        let (clock, metrics, tracer) = (self.clock.clone(), self.metrics.clone(), self.tracer.clone());
+        Dispatcher::new(self.store.clone(), courier, clock, metrics, activator, tracer)
     }
 
     pub(super) fn teams_dispatcher(&self, graph: Arc<Client>) -> Dispatcher<TeamsCourier> {
         let session_life = self.config.graph.timing.session_life;
         let courier = TeamsCourier { graph, session_life, activators: self.activators.clone() };
         let activator = self.activators.teams_dispatcher.clone();
-        Dispatcher::new(self.store.clone(), courier, self.clock.clone(), self.metrics.clone(), activator)
+        self.dispatcher(courier, activator)
     }
 
     pub(super) fn graph(&self, http: reqwest::Client) -> Result<Client, StartError> {

@@ -25,6 +25,7 @@ use crate::tasks::reconciler::{Purpose, Reconciler};
 use crate::tasks::subscriptions::{account_token, is_ours};
 use crate::tasks::{Activators, Progress, TaskError};
 use crate::telemetry::Metrics;
+use crate::trace::Tracer;
 use crate::xphone::XPhone;
 use crate::{graph, xphone};
 
@@ -76,9 +77,16 @@ impl Withdrawal {
     /// # Errors
     /// See [`StartError`].
     pub fn new(config: &Config, store: Store, clock: Clock) -> Result<Self, StartError> {
-        let (metrics, activators) = (Metrics::new()?, Activators::default());
-        let parts =
-            Parts { config, store: &store, clock: &clock, metrics: &metrics, activators: &activators, replica: Uuid::new_v4() };
+        let (metrics, activators, tracer) = (Metrics::new()?, Activators::default(), Tracer::off());
+        let parts = Parts {
+            config,
+            store: &store,
+            clock: &clock,
+            metrics: &metrics,
+            tracer: &tracer,
+            activators: &activators,
+            replica: Uuid::new_v4(),
+        };
         let http = graph::http_client()?;
         let graph = Arc::new(parts.graph(http.clone())?);
         let xphone = Arc::new(XPhone::new(&config.xphone, clock.clone())?);

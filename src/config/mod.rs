@@ -36,7 +36,7 @@ pub struct Config {
     pub secrets: SealingKeys,
     /// The admin API.
     pub admin: Admin,
-    /// Logs.
+    /// Logs and traces.
     pub telemetry: Telemetry,
 }
 
@@ -161,6 +161,10 @@ pub struct Oidc {
 pub struct Telemetry {
     /// How log lines look.
     pub log_format: LogFormat,
+    /// Where traces go, without `/v1/traces`; `None`: nowhere.
+    pub otlp_endpoint: Option<Url>,
+    /// Of a hundred changes, so many are followed.
+    pub traces_percent: u8,
 }
 
 /// How log lines look.

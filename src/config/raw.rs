@@ -114,6 +114,8 @@ struct RawAdmin {
 #[serde(deny_unknown_fields)]
 struct RawTelemetry {
     log_format: String,
+    otlp_endpoint: Option<String>,
+    traces_percent: u64,
 }
 
 /// Collects what is wrong, so that an operator mends everything in one go.
@@ -385,5 +387,30 @@ fn telemetry(raw: &RawTelemetry, complaints: &mut Complaints) -> Option<Telemetr
             return None;
         }
     };
-    Some(Telemetry { log_format })
+    let traces_percent = u8::try_from(raw.traces_percent).ok().filter(|percent| *percent <= 100);
+    if traces_percent.is_none() {
+        complaints.add("telemetry.traces_percent", raw.traces_percent, "0 to 100");
+    }
+    let otlp_endpoint = match &raw.otlp_endpoint {
+        None => None,
+        Some(text) => Some(receiver(text, complaints)?),
+    };
+    Some(Telemetry { log_format, otlp_endpoint, traces_percent: traces_percent? })
+}
+
+/// A receiver of traces may stand inside, without TLS: traces hold no secrets.
+fn receiver(text: &str, complaints: &mut Complaints) -> Option<Url> {
+    let is_receiver = |url: &Url| {
+        let is_plain = url.username().is_empty() && url.password().is_none() && url.query().is_none();
+        matches!(url.scheme(), "http" | "https") && url.has_host() && is_plain
+    };
+    let url = text.parse().ok().filter(is_receiver);
+    if url.is_none() {
+        complaints.add(
+            "telemetry.otlp_endpoint",
+            "something else",
+            "the address of an OTLP receiver over HTTP, without /v1/traces, such as http://collector:4318",
+        );
+    }
+    url
 }

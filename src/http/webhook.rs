@@ -16,6 +16,7 @@ use crate::graph::notification;
 use crate::store::inbox::{Post, PostKind};
 use crate::tasks::depositor::Deposits;
 use crate::telemetry::Metrics;
+use crate::trace::{self, Span, Tracer};
 
 /// Graph's own posts stay far below.
 const BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -29,6 +30,8 @@ pub struct Webhook {
     pub clock: Clock,
     /// What is counted.
     pub metrics: Metrics,
+    /// Follows some of what comes.
+    pub tracer: Tracer,
 }
 
 #[derive(Deserialize)]
@@ -93,8 +96,11 @@ async fn take(webhook: &Webhook, kind: PostKind, body: Bytes) -> StatusCode {
     if notification::parse(&body).is_err() {
         return StatusCode::BAD_REQUEST;
     }
-    let post = Post { kind, received_at: webhook.clock.now(), body: body.into() };
-    match webhook.deposits.deposit(post).await {
+    // Whatever trace the request names is not asked for: whoever posts could have everything followed.
+    let span = if kind == PostKind::Notification { webhook.tracer.begin("webhook") } else { None };
+    let trace = span.as_ref().map(Span::context);
+    let post = Post { kind, received_at: webhook.clock.now(), body: body.into(), trace };
+    match trace::within(span.as_ref(), webhook.deposits.deposit(post)).await {
         Ok(()) => StatusCode::ACCEPTED,
         Err(_) => StatusCode::SERVICE_UNAVAILABLE,
     }

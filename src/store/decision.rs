@@ -9,13 +9,14 @@ use uuid::Uuid;
 use super::feed::Feed;
 use super::policy::due as policy_due;
 use super::timeline::{Decisions, Trials};
-use super::{StoreError, Tx, known, mailbox, rows, slot};
+use super::{StoreError, Tx, known, mailbox, rows, slot, trace};
 use crate::domain::ids::{PresenceStateGuid, ProfileGuid, TeamsUserId, UserGuid};
 use crate::domain::mapping::{Meeting, StatusKind, TeamsNative, XphoneEntry, read_teams};
 use crate::domain::policy::{self, Mode, TeamsSync};
 use crate::domain::reconcile::{Decision, Profile, Reason, Remembered, Snapshot, Source, TeamsObservation, Timing};
 use crate::domain::slot::{Record, TeamsSlot};
 use crate::domain::timeline::{Last, OnTrial, Waker, Wakers};
+use crate::trace::TraceContext;
 
 /// Whose time this is, or an earlier one, was woken (see [`load_due`]); the clock never stood there.
 const WOKEN_UNTIL: Timestamp = Timestamp::constant(315_532_800, 0);
@@ -37,6 +38,8 @@ pub struct Due {
     pub words: Option<(String, String)>,
     /// The configuration group or location whose policy holds.
     pub policy_from: Option<Uuid>,
+    /// Where the change behind it is followed.
+    pub trace: Option<TraceContext>,
 }
 
 /// What was decided for a user.
@@ -48,6 +51,8 @@ pub struct Decided {
     pub decision: Decision,
     /// What would be shown, were the policy not on trial.
     pub on_trial: OnTrial,
+    /// Where the pushes that follow from it are followed.
+    pub trace: Option<TraceContext>,
 }
 
 struct StateRow {
@@ -69,6 +74,7 @@ struct StateRow {
     changed_at: Option<jiff_sqlx::Timestamp>,
     revisit_at: Option<jiff_sqlx::Timestamp>,
     woken_by: i16,
+    trace: Option<String>,
     appointment_reason: Option<String>,
     session_reason: Option<String>,
     preferred_reason: Option<String>,
@@ -124,7 +130,7 @@ pub async fn load(tx: &mut Tx<'_>, users: &[Uuid], now: Timestamp, timing: Timin
         r#"
         select s.user_guid, p.teams_id, s.teams_availability, s.teams_activity, s.teams_source,
             s.teams_observed_at, s.read_availability, s.read_activity, s.read_at, s.native, s.native_since, s.xphone_telephone_state, s.xphone_meeting, s.xphone_status_guid,
-            s.xphone_ours, s.changed_at, s.revisit_at, s.woken_by, s.appointment_reason, s.session_reason, s.preferred_reason, s.on_trial,
+            s.xphone_ours, s.changed_at, s.revisit_at, s.woken_by, s.trace, s.appointment_reason, s.session_reason, s.preferred_reason, s.on_trial,
             coalesce(g.guid, l.guid) as policy_from, l.mode as "location_mode?", l.user_may_change as "location_may_change?", l.shadow as "location_shadow?",
             g.mode as "group_mode?", g.user_may_change as "group_may_change?", g.shadow as "group_shadow?",
             c.mode as "choice?"
@@ -165,7 +171,9 @@ pub async fn load(tx: &mut Tx<'_>, users: &[Uuid], now: Timestamp, timing: Timin
             preferred: slots.preferred,
         };
         let words = row.teams_availability.take().zip(row.teams_activity.take());
-        Ok(Due { user, snapshot, changed_at, woken_by: woken_by(&row), last: last(&row), words, policy_from: row.policy_from })
+        let trace = trace(row.trace.take());
+        let (woken_by, last, policy_from) = (woken_by(&row), last(&row), row.policy_from);
+        Ok(Due { user, snapshot, changed_at, woken_by, last, words, policy_from, trace })
     });
     due.collect()
 }
@@ -306,7 +314,7 @@ async fn store_states(tx: &mut Tx<'_>, decided: &[Decided], now: Timestamp) -> R
          update user_state s set native = d.native, native_since = d.native_since, appointment_reason = d.appointment_reason,
              session_reason = d.session_reason, preferred_reason = d.preferred_reason, revisit_at = d.revisit_at,
              in_teams = d.in_teams, confirm_at = case when d.read_teams then least(s.confirm_at, $10) else s.confirm_at end,
-             decided_at = $10, changed_at = null, woken_by = 0, on_trial = d.on_trial
+             decided_at = $10, changed_at = null, trace = null, woken_by = 0, on_trial = d.on_trial
          from unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::text[], $5::text[], $6::text[], $7::timestamptz[], $8::bool[], $9::bool[],
                  $11::int2[])
              as d (user_guid, native, native_since, appointment_reason, session_reason, preferred_reason, revisit_at, in_teams, read_teams,

@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
 
-use super::{Store, StoreError, Tx, commit, rows, times};
+use super::{Store, StoreError, Tx, commit, rows, times, trace, traces};
+use crate::trace::TraceContext;
 
 /// Posts in memory at a time: a stranger may send four megabytes in each.
 const TAKEN_BYTES_MAX: i64 = 48 * 1024 * 1024;
@@ -38,6 +39,8 @@ pub struct Post {
     pub received_at: Timestamp,
     /// Its body.
     pub body: Vec<u8>,
+    /// Where it is followed.
+    pub trace: Option<TraceContext>,
 }
 
 /// A post taken from the inbox.
@@ -49,6 +52,8 @@ pub struct Taken {
     pub received_at: Timestamp,
     /// Its body.
     pub body: Vec<u8>,
+    /// Where it is followed.
+    pub trace: Option<TraceContext>,
 }
 
 /// How full the inbox is.
@@ -69,12 +74,15 @@ impl Store {
         let kinds: Vec<String> = posts.iter().map(|post| post.kind.label().to_owned()).collect();
         let received = times(posts.iter().map(|post| &post.received_at));
         let bodies: Vec<&[u8]> = posts.iter().map(|post| post.body.as_slice()).collect();
+        let traces = traces(posts.iter().map(|post| post.trace));
         sqlx::query!(
-            "insert into inbox (kind, received_at, due_at, body)
-             select kind, received_at, received_at, body from unnest($1::text[], $2::timestamptz[], $3::bytea[]) as post (kind, received_at, body)",
+            "insert into inbox (kind, received_at, due_at, body, trace)
+             select kind, received_at, received_at, body, trace
+             from unnest($1::text[], $2::timestamptz[], $3::bytea[], $4::text[]) as post (kind, received_at, body, trace)",
             &kinds,
             received as _,
             &bodies as _,
+            &traces as _,
         )
         .execute(&self.pool)
         .await?;
@@ -133,7 +141,7 @@ impl Holding {
                 ) due
             ) due
             where due.id = inbox.id and due.bytes_before < $4
-            returning inbox.id, inbox.received_at, inbox.body
+            returning inbox.id, inbox.received_at, inbox.body, inbox.trace
             "#,
             kind.label(),
             now.to_sqlx(),
@@ -146,8 +154,9 @@ impl Holding {
         .await?;
         commit(tx).await?;
         let taken = taken.into_iter();
-        let mut taken: Vec<Taken> =
-            taken.map(|row| Taken { id: row.id, received_at: row.received_at.to_jiff(), body: row.body }).collect();
+        let mut taken: Vec<Taken> = taken
+            .map(|row| Taken { id: row.id, received_at: row.received_at.to_jiff(), body: row.body, trace: trace(row.trace) })
+            .collect();
         let bytes: usize = taken.iter().map(|post| post.body.len()).sum();
         self.bytes_left = self.bytes_left.saturating_sub(i64::try_from(bytes).unwrap_or(i64::MAX));
         // What had to wait came before what did not.

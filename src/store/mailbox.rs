@@ -22,6 +22,7 @@ struct Boxes {
     slots: Vec<String>,
     changed: Vec<Option<jiff_sqlx::Timestamp>>,
     teams_ids: Vec<Option<Uuid>>,
+    traces: Vec<Option<String>>,
 }
 
 impl Boxes {
@@ -30,6 +31,7 @@ impl Boxes {
         self.slots.push(slot.label().to_owned());
         self.changed.push(one.due.changed_at.map(ToSqlx::to_sqlx));
         self.teams_ids.push(teams_user.map(|id| id.0));
+        self.traces.push(one.trace.map(|trace| trace.to_string()));
     }
 }
 
@@ -93,7 +95,8 @@ async fn clear(tx: &mut Tx<'_>, boxes: &Boxes, now: Timestamp) -> Result<(), Sto
     }
     sqlx::query!(
         "with n as materialized (
-             select * from unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::uuid[]) as n (user_guid, slot, changed_at, teams_id)
+             select * from unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::uuid[], $7::text[])
+                 as n (user_guid, slot, changed_at, teams_id, trace)
          ), unsent as (
              delete from outbox o using n
              where o.user_guid = n.user_guid and o.slot = n.slot and o.shows and o.sent_at is null and not exists (
@@ -101,20 +104,22 @@ async fn clear(tx: &mut Tx<'_>, boxes: &Boxes, now: Timestamp) -> Result<(), Sto
                      and (s.reached_at is not null or s.live_from is not null and s.live_until is null))
              returning o.user_guid, o.slot
          )
-         insert into outbox (user_guid, slot, shows, teams_id, changed_at, decided_at, due_at)
+         insert into outbox (user_guid, slot, shows, teams_id, changed_at, decided_at, due_at, trace)
          select n.user_guid, n.slot, false, n.teams_id, n.changed_at, $5::timestamptz,
-             case when n.changed_at is null then $5::timestamptz else $6::timestamptz end
+             case when n.changed_at is null then $5::timestamptz else $6::timestamptz end, n.trace
          from n
          where (n.user_guid, n.slot) not in (select user_guid, slot from unsent)
          on conflict (user_guid, slot) do update set generation = nextval('outbox_generation'), shows = false, subject = null,
              profile_guid = null, presence_status_guid = null, starts_at = null, ends_at = null, teams_id = excluded.teams_id,
-             changed_at = excluded.changed_at, decided_at = excluded.decided_at, due_at = excluded.due_at, attempts = 0, problem = null",
+             changed_at = excluded.changed_at, decided_at = excluded.decided_at, due_at = excluded.due_at, attempts = 0, problem = null,
+             trace = excluded.trace",
         &boxes.users,
         &boxes.slots,
         &boxes.changed as _,
         &boxes.teams_ids as _,
         now.to_sqlx(),
         (now - FRESH_PASSES).to_sqlx(),
+        &boxes.traces as _,
     )
     .execute(&mut **tx)
     .await?;
@@ -128,17 +133,17 @@ async fn show(tx: &mut Tx<'_>, letters: &Shows, now: Timestamp) -> Result<(), St
     }
     sqlx::query!(
         "insert into outbox (user_guid, slot, shows, teams_id, changed_at, subject, profile_guid, presence_status_guid, starts_at, ends_at,
-             decided_at, due_at)
+             decided_at, due_at, trace)
          select n.user_guid, n.slot, true, n.teams_id, n.changed_at, n.subject, n.profile_guid, n.presence_status_guid, n.starts_at,
-             n.ends_at, $10::timestamptz, case when n.changed_at is null then $10::timestamptz else $11::timestamptz end
+             n.ends_at, $10::timestamptz, case when n.changed_at is null then $10::timestamptz else $11::timestamptz end, n.trace
          from unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::uuid[], $5::text[], $6::uuid[], $7::uuid[], $8::timestamptz[],
-                 $9::timestamptz[])
-             as n (user_guid, slot, changed_at, teams_id, subject, profile_guid, presence_status_guid, starts_at, ends_at)
+                 $9::timestamptz[], $12::text[])
+             as n (user_guid, slot, changed_at, teams_id, subject, profile_guid, presence_status_guid, starts_at, ends_at, trace)
          on conflict (user_guid, slot) do update set generation = nextval('outbox_generation'), shows = true,
              sent_at = coalesce(outbox.sent_at, case when not outbox.shows then excluded.decided_at end), subject = excluded.subject,
              profile_guid = excluded.profile_guid, presence_status_guid = excluded.presence_status_guid,
              starts_at = excluded.starts_at, ends_at = excluded.ends_at, teams_id = excluded.teams_id, changed_at = excluded.changed_at,
-             decided_at = excluded.decided_at, due_at = excluded.due_at, attempts = 0, problem = null",
+             decided_at = excluded.decided_at, due_at = excluded.due_at, attempts = 0, problem = null, trace = excluded.trace",
         &letters.boxes.users,
         &letters.boxes.slots,
         &letters.boxes.changed as _,
@@ -150,6 +155,7 @@ async fn show(tx: &mut Tx<'_>, letters: &Shows, now: Timestamp) -> Result<(), St
         &letters.ends as _,
         now.to_sqlx(),
         (now - FRESH_PASSES).to_sqlx(),
+        &letters.boxes.traces as _,
     )
     .execute(&mut **tx)
     .await?;

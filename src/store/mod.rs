@@ -53,6 +53,7 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{Postgres, Transaction};
 
 use crate::config::SealingKeys;
+use crate::trace::TraceContext;
 
 /// The migrations, compiled in. Some that a newer gateway has applied are no error: while replicas are exchanged one after the other, and
 /// after a step back, an older one starts on the newer schema, which is only ever extended before anything in it is given up.
@@ -214,6 +215,16 @@ pub async fn commit(tx: Tx<'_>) -> Result<(), StoreError> {
 
 fn times<'a>(times: impl IntoIterator<Item = &'a Timestamp>) -> Vec<jiff_sqlx::Timestamp> {
     times.into_iter().map(|time| time.to_sqlx()).collect()
+}
+
+/// Where a change is followed, as a row holds it.
+fn trace(column: Option<String>) -> Option<TraceContext> {
+    TraceContext::parse(&column?)
+}
+
+/// The same for many rows.
+fn traces(contexts: impl IntoIterator<Item = Option<TraceContext>>) -> Vec<Option<String>> {
+    contexts.into_iter().map(|context| context.map(|context| context.to_string())).collect()
 }
 
 /// As many rows as Postgres may be asked for.

@@ -8,9 +8,10 @@ use jiff::{SignedDuration, Timestamp};
 use jiff_sqlx::ToSqlx;
 use uuid::Uuid;
 
-use super::{Store, StoreError, Tx, commit, rows, times};
+use super::{Store, StoreError, Tx, commit, rows, times, traces};
 use crate::domain::ids::TeamsUserId;
 use crate::domain::timeline::Waker;
+use crate::trace::TraceContext;
 
 /// How soon a user is read again of whom the last read told something odd.
 const READ_AGAIN_AFTER: SignedDuration = SignedDuration::from_secs(3);
@@ -28,6 +29,8 @@ pub struct TeamsFact {
     pub sequence_number: Option<String>,
     /// A notification's arrival, a read's beginning.
     pub observed_at: Timestamp,
+    /// Where the change is followed.
+    pub trace: Option<TraceContext>,
 }
 
 /// What reading everybody, or somebody again, brought to light.
@@ -68,6 +71,7 @@ pub async fn record_notifications(
     confirm_at: Timestamp,
 ) -> Result<u64, StoreError> {
     let Columns { users, availabilities, activities, sequence_numbers, observed } = columns(facts);
+    let traces = traces(facts.iter().map(|fact| fact.trace));
     let recorded = sqlx::query!(
         r#"
         update user_state s set
@@ -82,11 +86,13 @@ pub async fn record_notifications(
             revisit_at = case when s.in_teams or (s.teams_availability, s.teams_activity) is distinct from (n.availability, n.activity)
                 then 'epoch' else s.revisit_at end,
             woken_by = case when s.in_teams or (s.teams_availability, s.teams_activity) is distinct from (n.availability, n.activity)
-                then s.woken_by | $8 else s.woken_by end
+                then s.woken_by | $8 else s.woken_by end,
+            trace = case when s.in_teams or (s.teams_availability, s.teams_activity) is distinct from (n.availability, n.activity)
+                then coalesce(n.trace, s.trace) else s.trace end
         from (
-            select held.user_guid, n.availability, n.activity, n.sequence_number, n.observed_at
-            from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::timestamptz[])
-                    as n (teams_id, availability, activity, sequence_number, observed_at)
+            select held.user_guid, n.availability, n.activity, n.sequence_number, n.observed_at, n.trace
+            from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $9::text[])
+                    as n (teams_id, availability, activity, sequence_number, observed_at, trace)
                 join person p on p.teams_id = n.teams_id
                 join user_state held on held.user_guid = p.guid
             order by held.user_guid for no key update of held
@@ -103,6 +109,7 @@ pub async fn record_notifications(
         now.to_sqlx(),
         confirm_at.to_sqlx(),
         Waker::Notification.bit(),
+        &traces as _,
     )
     .execute(&mut **tx)
     .await?;

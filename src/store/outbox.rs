@@ -6,11 +6,12 @@ use jiff_sqlx::ToSqlx;
 use uuid::Uuid;
 
 use super::slot::look;
-use super::{Store, StoreError, Tx, known, rows};
+use super::{Store, StoreError, Tx, known, rows, trace};
 use crate::domain::expiry::EVIDENCE_MAX;
 use crate::domain::ids::{TeamsUserId, UserGuid};
 use crate::domain::slot::{Appointment, Side, SlotName};
 use crate::domain::timeline::{Outcome, Waker};
+use crate::trace::TraceContext;
 
 /// Nothing waits longer than this, and nobody claims for longer: what lies further ahead was written by a clock that was wrong.
 pub const LETTER_AHEAD_MAX: SignedDuration = SignedDuration::from_mins(15);
@@ -38,6 +39,8 @@ pub struct Letter {
     pub claimed_at: Timestamp,
     /// Nobody else sends it before this moment.
     pub claimed_until: Timestamp,
+    /// Where the change behind it is followed.
+    pub trace: Option<TraceContext>,
 }
 
 /// What a letter asks for.
@@ -103,6 +106,7 @@ struct Row {
     decided_at: jiff_sqlx::Timestamp,
     attempts: i32,
     sent_before: Option<jiff_sqlx::Timestamp>,
+    trace: Option<String>,
 }
 
 impl Row {
@@ -132,6 +136,7 @@ impl Row {
             sent_before: self.sent_before.map(jiff_sqlx::Timestamp::to_jiff),
             claimed_at,
             claimed_until,
+            trace: trace(self.trace),
         })
     }
 }
@@ -170,7 +175,7 @@ impl Store {
             ) due
             where o.user_guid = due.user_guid and o.slot = due.slot
             returning o.user_guid, o.slot, o.generation, o.shows, o.subject, o.profile_guid, o.presence_status_guid, o.starts_at, o.ends_at,
-                o.teams_id, o.changed_at, o.decided_at, o.attempts, due.sent_at as sent_before
+                o.teams_id, o.changed_at, o.decided_at, o.attempts, due.sent_at as sent_before, o.trace
             "#,
             now.to_sqlx(),
             claimed_until.to_sqlx(),

@@ -6,11 +6,12 @@ use uuid::Uuid;
 
 use super::feed::{self, Feed};
 use super::lease::{self, Lease};
-use super::{Store, StoreError, Tx, commit};
+use super::{Store, StoreError, Tx, commit, traces};
 use crate::domain::expiry::XPHONE_TRUSTED;
 use crate::domain::ids::{PresenceStateGuid, UserGuid};
 use crate::domain::mapping::Meeting;
 use crate::domain::timeline::Waker;
+use crate::trace::TraceContext;
 
 /// Facts in one statement: whoever records about the same users must not wait for a whole tenant's.
 pub const XPHONE_FACTS_MAX: usize = 500;
@@ -32,6 +33,8 @@ pub struct XphoneFact {
     pub client_connected: bool,
     /// The event, or the snapshot, that said so.
     pub sequence: i64,
+    /// Where the change is followed.
+    pub trace: Option<TraceContext>,
 }
 
 /// What came of recording facts.
@@ -85,6 +88,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<Option<Recorded>, StoreError> {
         let Columns { users, telephones, meetings, own_statuses, ours, connected, sequences } = columns(facts);
+        let traces = traces(facts.iter().map(|fact| fact.trace));
         let mut tx = self.begin().await?;
         if !lease::is_held(&mut tx, lease).await? {
             return Ok(None);
@@ -103,14 +107,15 @@ impl Store {
                     confirm_at = case when n.started then least(s.confirm_at, $8) else s.confirm_at end,
                     changed_at = case when n.matters then coalesce(s.changed_at, $8) else s.changed_at end,
                     revisit_at = case when n.matters then 'epoch' else s.revisit_at end,
-                    woken_by = case when n.matters then s.woken_by | $9 else s.woken_by end
+                    woken_by = case when n.matters then s.woken_by | $9 else s.woken_by end,
+                    trace = case when n.matters then coalesce(n.trace, s.trace) else s.trace end
                 from (
-                    select n.user_guid, n.telephone_state, n.meeting, own.status, n.ours, n.connected, n.sequence,
+                    select n.user_guid, n.telephone_state, n.meeting, own.status, n.ours, n.connected, n.sequence, n.trace,
                         n.connected and not held.xphone_client_connected as started,
                         (held.xphone_telephone_state, held.xphone_meeting, before.kind)
                             is distinct from (n.telephone_state, n.meeting, after.kind) as matters
-                    from unnest($1::uuid[], $2::int4[], $3::text[], $4::uuid[], $5::bool[], $6::bool[], $7::int8[])
-                            as n (user_guid, telephone_state, meeting, own_status, ours, connected, sequence)
+                    from unnest($1::uuid[], $2::int4[], $3::text[], $4::uuid[], $5::bool[], $6::bool[], $7::int8[], $10::text[])
+                            as n (user_guid, telephone_state, meeting, own_status, ours, connected, sequence, trace)
                         join user_state held on held.user_guid = n.user_guid
                         cross join lateral (select coalesce(n.own_status, held.xphone_status_guid) as status) own
                         left join presence_status before on before.guid = held.xphone_status_guid
@@ -138,6 +143,7 @@ impl Store {
             &sequences,
             now.to_sqlx(),
             Waker::Xphone.bit(),
+            &traces as _,
         )
         .fetch_one(&mut *tx)
         .await?;

@@ -105,7 +105,7 @@ impl Reading {
             let reading = read_teams(&presence.availability, &presence.activity);
             self.metrics.count_unknown_words(u64::from(!reading.known));
             let PresenceRead { user, availability, activity, sequence_number, .. } = presence;
-            reading.words.map(|_| TeamsFact { user, availability, activity, sequence_number, observed_at: asked_at })
+            reading.words.map(|_| TeamsFact { user, availability, activity, sequence_number, observed_at: asked_at, trace: None })
         };
         presences.into_iter().filter_map(fact).collect()
     }

@@ -26,6 +26,7 @@ use crate::domain::slot::Side;
 use crate::store::Store;
 use crate::store::outbox::{Errand, Failed, LETTER_AHEAD_MAX, Letter};
 use crate::telemetry::Metrics;
+use crate::trace::{self, Span, Tracer};
 
 pub use self::teams::TeamsCourier;
 pub use self::xphone::{APPOINTMENT_KEY, XphoneCourier};
@@ -63,6 +64,8 @@ pub struct Dispatcher<C> {
     pub metrics: Metrics,
     /// Who wakes us while pushes are under way.
     pub activator: Activator,
+    /// Goes on with what is followed.
+    pub tracer: Tracer,
     health: Mutex<Health>,
 }
 
@@ -85,8 +88,8 @@ type Ended = (Letter, Result<Sent, TaskError>);
 
 impl<C> Dispatcher<C> {
     /// A dispatcher that knows nothing yet of its side's health.
-    pub fn new(store: Store, courier: C, clock: Clock, metrics: Metrics, activator: Activator) -> Self {
-        Self { store, courier, clock, metrics, activator, health: Mutex::default() }
+    pub fn new(store: Store, courier: C, clock: Clock, metrics: Metrics, activator: Activator, tracer: Tracer) -> Self {
+        Self { store, courier, clock, metrics, activator, tracer, health: Mutex::default() }
     }
 }
 
@@ -215,12 +218,33 @@ impl<C: Courier> Dispatcher<C> {
         if carried.is_empty() {
             return ended;
         }
-        let answers = self.courier.carry(&carried).await;
-        for (letter, answer) in carried.into_iter().zip(answers) {
-            let sent = self.account(&letter, answer, lively).await;
+        let spans = self.follow(&carried);
+        // What travels together shows once, with the first that is followed.
+        let first = spans.iter().flatten().next();
+        let answers = trace::within(first, self.courier.carry(&carried)).await;
+        for ((letter, answer), span) in carried.into_iter().zip(answers).zip(spans) {
+            let sent = trace::within(span.as_ref(), self.account(&letter, answer, lively)).await;
             ended.push((letter, sent));
         }
         ended
+    }
+
+    /// The steps of those letters that are followed, each linked to the one whose request carries it.
+    fn follow(&self, letters: &[Letter]) -> Vec<Option<Span>> {
+        let mut carrier = None;
+        let mut step = |letter: &Letter| {
+            let span = self.tracer.go_on(letter.trace, "push")?;
+            match carrier {
+                None => carrier = Some(span.context()),
+                Some(carrier) => span.link(carrier),
+            }
+            span.set("user", letter.user.to_string());
+            span.set("slot", letter.slot.label());
+            span.set("shows", letter.errand.shows());
+            span.set("attempt", i64::from(letter.attempts));
+            Some(span)
+        };
+        letters.iter().map(&mut step).collect()
     }
 
     /// An appointment whose end has come before it was ever sent is not sent any more.
@@ -245,6 +269,7 @@ impl<C: Courier> Dispatcher<C> {
             Err(failure) => self.put_back(letter, &failure, lively.load(Ordering::Relaxed)).await?,
         };
         self.metrics.count_push(letter.slot.label(), result);
+        trace::note("result", result);
         Ok(sent)
     }
 
@@ -261,12 +286,12 @@ impl<C: Courier> Dispatcher<C> {
 
     async fn put_back(&self, letter: &Letter, failure: &Failure, lively: bool) -> Result<(Sent, &'static str), TaskError> {
         let (sent, result, pause) = sort(failure, letter.attempts, lively);
-        let problem = &failure.problem;
+        let (problem, told) = (&failure.problem, &failure.told);
         let slot = letter.slot.label();
         if let Sent::SideAsksToWait(_) = sent {
-            tracing::debug!(user = %letter.user, slot, attempts = letter.attempts, error = %problem, "a push has to wait");
+            tracing::debug!(user = %letter.user, slot, attempts = letter.attempts, error = %told, "a push has to wait");
         } else {
-            tracing::warn!(user = %letter.user, slot, attempts = letter.attempts, error = %problem, "a push failed and will be tried again");
+            tracing::warn!(user = %letter.user, slot, attempts = letter.attempts, error = %told, "a push failed and will be tried again");
         }
         let failed = Failed { problem, maybe_applied: failure.maybe_applied, refused: sent == Sent::Refused };
         self.store.put_back(letter, self.clock.now() + pause, &failed).await?;

@@ -26,6 +26,7 @@ use crate::store::observation::{TeamsFact, record_notifications};
 use crate::store::refusal::{self, Refusals};
 use crate::store::{Store, commit};
 use crate::telemetry::Metrics;
+use crate::trace::{Span, TraceContext, Tracer};
 
 /// Posts taken together: the more, the more notifications are found superseded before they cost a decryption.
 const POSTS_MAX: usize = 2000;
@@ -63,6 +64,8 @@ pub struct Intake {
     pub clock: Clock,
     /// What is counted.
     pub metrics: Metrics,
+    /// Goes on with what is followed.
+    pub tracer: Tracer,
     /// Whom this wakes.
     pub activators: Activators,
     /// The private keys, as long as the certificates are these.
@@ -75,10 +78,14 @@ pub struct Intake {
 struct Candidate {
     verified: Verified,
     received_at: Timestamp,
+    /// The step that is followed, if it is.
+    trace: Option<TraceContext>,
 }
 
-/// What becomes of some users' notifications: opened, with the time each came, or refused.
-type OpenedEach = (Vec<(Opened, Timestamp)>, Refusals);
+/// A notification that was opened, when it came, and where it is followed.
+type OpenedOne = (Opened, Timestamp, Option<TraceContext>);
+/// What becomes of some users' notifications: opened, or refused.
+type OpenedEach = (Vec<OpenedOne>, Refusals);
 type Chunk = oneshot::Receiver<OpenedEach>;
 
 /// What a batch of posts came to.
@@ -90,6 +97,8 @@ struct Sorted {
     refused: Refusals,
     done: Vec<i64>,
     postponed: Vec<i64>,
+    /// Of posts that are followed; they end when everything is recorded.
+    spans: Vec<Span>,
 }
 
 impl Task for Intake {
@@ -177,9 +186,12 @@ impl Intake {
                 sorted.postponed.push(post.id);
                 continue;
             };
+            let span = self.tracer.go_on(post.trace, "intake");
+            let trace = span.as_ref().map(Span::context);
+            sorted.spans.extend(span);
             for received in &batch.value {
                 match received.verify(|id| known.get(id), self.tenant, &tokens) {
-                    Ok(verified) => sorted.add(Candidate { verified, received_at: post.received_at }),
+                    Ok(verified) => sorted.add(Candidate { verified, received_at: post.received_at, trace }),
                     Err(refusal) => sorted.refused.add(post.received_at, refusal.label(), ours(received, known)),
                 }
             }
@@ -269,10 +281,10 @@ impl Intake {
     }
 
     /// At most one fact a user; *Teams does not know* is none, and names whom to read instead.
-    fn facts(&self, opened: Vec<(Opened, Timestamp)>) -> (Vec<TeamsFact>, Vec<TeamsUserId>) {
+    fn facts(&self, opened: Vec<OpenedOne>) -> (Vec<TeamsFact>, Vec<TeamsUserId>) {
         let mut unknown = Vec::new();
         let mut newest: HashMap<TeamsUserId, TeamsFact> = HashMap::new();
-        for (opened, observed_at) in opened {
+        for (opened, observed_at, trace) in opened {
             let reading = read_teams(&opened.availability, &opened.activity);
             self.metrics.count_unknown_words(u64::from(!reading.known));
             if reading.words.is_none() {
@@ -280,7 +292,7 @@ impl Intake {
                 continue;
             }
             let Opened { user, availability, activity, sequence_number } = opened;
-            let fact = TeamsFact { user, availability, activity, sequence_number, observed_at };
+            let fact = TeamsFact { user, availability, activity, sequence_number, observed_at, trace };
             let older = newest.get(&user).is_some_and(|known| known.observed_at > observed_at);
             if !older {
                 newest.insert(user, fact);
@@ -321,7 +333,7 @@ fn open_each(candidates: Vec<Vec<Candidate>>, keys: &PrivateKeys) -> OpenedEach 
     let mut refused = Refusals::default();
     let mut open = |candidates: Vec<Candidate>| {
         candidates.into_iter().rev().find_map(|candidate| match candidate.verified.open(keys) {
-            Ok(opened) => Some((opened, candidate.received_at)),
+            Ok(opened) => Some((opened, candidate.received_at, candidate.trace)),
             Err(refusal) => {
                 let subscription_id = candidate.verified.subscription_id.as_str().parse().ok();
                 refused.add(candidate.received_at, refusal.label(), subscription_id);

@@ -35,6 +35,7 @@ use crate::store::feed::Feed;
 use crate::store::lease::Lease;
 use crate::store::xphone_fact::{XPHONE_FACTS_MAX, XphoneFact};
 use crate::telemetry::Metrics;
+use crate::trace::{Span, Tracer};
 use crate::xphone::values::{Entry, Event, Snapshot};
 use crate::xphone::{self, XPhone};
 
@@ -71,6 +72,8 @@ pub struct Listener {
     pub clock: Clock,
     /// What is counted.
     pub metrics: Metrics,
+    /// Follows some of what is heard.
+    pub tracer: Tracer,
     /// Whom this wakes.
     pub activators: Activators,
     /// The connection, while there is one.
@@ -217,8 +220,14 @@ impl Listener {
     async fn hear(&self, connection: &mut Connection, line: &mut Line) -> Result<Step, TaskError> {
         let batch = connection.gather(WAIT).await;
         let now = self.clock.now();
-        let facts = batch.newest.values().map(|event| self.newest_fact(event, &batch)).collect();
-        if self.record(facts).await? == Step::LeaseLost {
+        // They end when everything is recorded.
+        let spans: Vec<Option<Span>> = batch.newest.values().map(|_| self.tracer.begin("xphone event")).collect();
+        let followed = batch.newest.values().zip(&spans);
+        let facts = followed
+            .map(|(event, span)| XphoneFact { trace: span.as_ref().map(Span::context), ..self.newest_fact(event, &batch) });
+        let recorded = self.record(facts.collect()).await?;
+        drop(spans);
+        if recorded == Step::LeaseLost {
             return Ok(Step::LeaseLost);
         }
         self.count(&batch);
@@ -298,6 +307,7 @@ impl Listener {
             ours,
             client_connected: entry.client_connected,
             sequence: i64::try_from(sequence).unwrap_or(i64::MAX),
+            trace: None,
         }
     }
 

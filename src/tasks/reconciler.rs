@@ -12,6 +12,7 @@ use crate::domain::timeline::OnTrial;
 use crate::store::decision::{self, Decided};
 use crate::store::{Store, commit};
 use crate::telemetry::Metrics;
+use crate::trace::{Span, Tracer};
 
 /// Users decided for in one transaction.
 const USERS_MAX: usize = 500;
@@ -38,6 +39,8 @@ pub struct Reconciler {
     pub purpose: Purpose,
     /// What is counted.
     pub metrics: Metrics,
+    /// Goes on with what is followed.
+    pub tracer: Tracer,
     /// Whom this wakes.
     pub activators: Activators,
 }
@@ -60,18 +63,24 @@ impl Reconciler {
         if due.is_empty() {
             return Ok(Progress::Idle);
         }
+        // They end when everything is stored.
+        let mut spans: Vec<Span> = Vec::new();
         let decide = |due: decision::Due| {
+            let span = self.tracer.go_on(due.trace, "decide");
             let decision = match self.purpose {
                 Purpose::Serve => decide(&due.snapshot),
                 Purpose::Withdraw => reconcile::withdraw(&due.snapshot),
             };
             let trial = on_trial(&due.snapshot, &decision);
             let on_trial = trial.map_or(OnTrial::default(), |trial| OnTrial::of(&decision, &trial));
-            Decided { due, decision, on_trial }
+            let trace = span.as_ref().map(Span::context);
+            spans.extend(span.inspect(|span| describe(span, &due, &decision)));
+            Decided { due, decision, on_trial, trace }
         };
         let decided: Vec<Decided> = due.into_iter().map(decide).collect();
         decision::store(&mut tx, &decided, now).await?;
         commit(tx).await?;
+        drop(spans);
         for one in &decided {
             self.count(&one.due.snapshot, &one.decision);
         }
@@ -105,4 +114,12 @@ impl Reconciler {
             }
         }
     }
+}
+
+/// Who, and what was decided: who looks at a trace wants to know both.
+fn describe(span: &Span, due: &decision::Due, decision: &Decision) {
+    span.set("user", due.user.to_string());
+    span.set(SlotName::XphoneAppointment.label(), decision.appointment.reason.label());
+    span.set(SlotName::TeamsSession.label(), decision.session.reason.label());
+    span.set(SlotName::TeamsPreferred.label(), decision.preferred.reason.label());
 }

@@ -207,10 +207,8 @@ fn tell(care: &Care, outcome: &Outcome) {
     let told = care.told.refusal.as_ref().map(|(refusal, _)| refusal.as_str());
     match &outcome.refusal {
         Some((refusal, _)) if told == Some(*refusal) => {}
-        Some((refusal, detail)) => {
-            let detail = detail.as_deref().unwrap_or_default();
-            tracing::warn!(%place, refusal, detail, "XPhone refuses what is set for a profile template");
-        }
+        // What XPhone said about it is told where the template is looked at, not here.
+        Some((refusal, _)) => tracing::warn!(%place, refusal, "XPhone refuses what is set for a profile template"),
         None if care.told.state == CareState::InStep && !outcome.forgotten => {}
         None if outcome.forgotten => tracing::info!(%place, "no profile template of ours is in XPhone there any more"),
         None => tracing::info!(%place, "a profile template in XPhone is as it is set"),

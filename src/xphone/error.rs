@@ -24,7 +24,7 @@ pub enum Error {
     },
     /// The server refuses this for this one user or place; others are not concerned. Repeating changes nothing until the cause is
     /// removed.
-    #[error("XPhone refuses this, and only this ({status}): {reason}")]
+    #[error("XPhone refuses this, and only this ({status})")]
     Refused {
         /// The HTTP status, such as 404 for a user that is not there.
         status: u16,
@@ -57,6 +57,15 @@ pub enum Error {
 }
 
 impl Error {
+    /// What the server said in its own words, as far as they name nobody; for whoever may see the user that it is about, not for the log.
+    #[must_use]
+    pub fn words(&self) -> Option<&str> {
+        match self {
+            Self::Refused { reason, .. } => Some(reason),
+            _ => None,
+        }
+    }
+
     /// Whether only the user or place that the call was about is concerned, so that calls about others may go on.
     #[must_use]
     pub fn is_about_one(&self) -> bool {

@@ -13,18 +13,19 @@ const LINES_MAX: usize = 500;
 /// What of our own a module of the top level may name besides itself; `*`: everything. A new module needs a row.
 fn may_name(layer: &str) -> Option<&'static [&'static str]> {
     Some(match layer {
-        "domain" | "clock" | "emulator" => &[],
+        "domain" | "clock" | "emulator" | "trace" => &[],
         "config" | "simulation" => &["domain"],
-        "telemetry" => &["config", "domain"],
-        "store" => &["domain", "config::SealingKeys", "config::KEY_BYTES"],
+        "telemetry" => &["config", "domain", "trace"],
+        "store" => &["domain", "config::SealingKeys", "config::KEY_BYTES", "trace::TraceContext"],
         "gate" | "jwks" => &["clock"],
-        "graph" => &["domain", "clock", "config", "gate", "jwks"],
-        "xphone" => &["domain", "clock", "config", "gate"],
+        "graph" => &["domain", "clock", "config", "gate", "jwks", "trace"],
+        "xphone" => &["domain", "clock", "config", "gate", "trace"],
         "http" => &[
             "domain",
             "store",
             "clock",
             "telemetry",
+            "trace",
             "config::Oidc",
             "jwks",
             "graph::notification",
@@ -34,7 +35,7 @@ fn may_name(layer: &str) -> Option<&'static [&'static str]> {
             "tasks::enrolment::desk",
             "tasks::driver::chain",
         ],
-        "tasks" => &["domain", "store", "graph", "xphone", "clock", "telemetry", "config"],
+        "tasks" => &["domain", "store", "graph", "xphone", "clock", "telemetry", "trace", "config"],
         "app" | "command" | "main" | "lib" => &["*"],
         _ => return None,
     })

@@ -101,6 +101,45 @@ async fn what_is_exported_is_documented_and_the_other_way_round() {
     assert_eq!(missing, Vec::<&str>::new(), "documented, but a story in which everything happens does not export it");
 }
 
+/// What operators' own panels and checks elsewhere rely on: these names and labels stay.
+const RELIED_ON: [(&str, &[&str]); 26] = [
+    ("notifications_total", &["result"]),
+    ("notification_ack_seconds", &[]),
+    ("inbox_depth", &[]),
+    ("inbox_oldest_seconds", &[]),
+    ("decisions_total", &["slot", "result"]),
+    ("push_total", &["slot", "result"]),
+    ("change_to_push_seconds", &["direction"]),
+    ("outbox_depth", &[]),
+    ("outbox_oldest_seconds", &[]),
+    ("shown", &["slot"]),
+    ("slot_ended_total", &["slot", "cause"]),
+    ("users", &["state"]),
+    ("subscriptions", &["state"]),
+    ("subscription_expires_seconds", &[]),
+    ("sweep_seconds", &[]),
+    ("missed_changes_total", &[]),
+    ("graph_requests_total", &["endpoint", "status"]),
+    ("graph_budget_remaining", &[]),
+    ("xphone_connected", &[]),
+    ("xphone_events_total", &["result"]),
+    ("task_runs_total", &["task", "result"]),
+    ("task_last_success_timestamp_seconds", &["task"]),
+    ("clock_skew_seconds", &["against"]),
+    ("feed_age_seconds", &["feed"]),
+    ("stuck_statuses", &["slot"]),
+    ("subscriber_accounts", &["state"]),
+];
+
+#[test]
+fn what_others_rely_on_is_there() {
+    let metrics = Metrics::new().unwrap();
+    for (name, labels) in RELIED_ON {
+        let found = metrics.catalogue().iter().find(|described| described.name == format!("presence_gateway_{name}"));
+        assert_eq!(found.map(|described| described.labels), Some(labels), "{name}");
+    }
+}
+
 /// So many more people, whom the gateway gets to know and subscribes to.
 async fn grow(world: &World, people: &mut Vec<Person>, more: usize) {
     for _ in 0..more {

@@ -33,7 +33,10 @@ pub(super) struct Demo {
 
 impl Demo {
     pub(super) async fn run(self, sources: &Sources, search_path: &OsStr, log_filter: Option<&str>) -> Result<ExitCode, Failure> {
-        telemetry::init_logs(&Telemetry { log_format: LogFormat::Text }, Some(log_filter.unwrap_or("error")));
+        telemetry::init_logs(
+            &Telemetry { log_format: LogFormat::Text, otlp_endpoint: None, traces_percent: 0 },
+            Some(log_filter.unwrap_or("error")),
+        );
         let mut signals = Signals::listen()?;
         println!("Starting Microsoft Graph, XPhone Connect and the gateway between them ...");
         let url = sources.database_url();

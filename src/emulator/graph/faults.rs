@@ -89,6 +89,9 @@ pub struct Deny {
     /// `error.code` (Graph) or `error` (Entra); absent: what suits the status.
     #[serde(default)]
     pub error_code: Option<String>,
+    /// What the refusal says; absent: what suits the status.
+    #[serde(default)]
+    pub message: Option<String>,
 }
 
 /// What can be refused.

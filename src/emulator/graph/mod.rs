@@ -33,7 +33,7 @@
 //! | `POST /control/subscriptions/{id}/expire-token` | | its access token has run out: changes are kept back until it is renewed |
 //! | `GET /control/requests` | | requests by endpoint and status, grants, key fetches, deliveries; the parts of a batch count as if they came alone, the batch besides |
 //!
-//! Faults: `{"deny": [{endpoint, method?, status, retry_after_seconds?, after?, times?, error_code?}], "notifications": {lose, duplicate,
+//! Faults: `{"deny": [{endpoint, method?, status, retry_after_seconds?, after?, times?, error_code?, message?}], "notifications": {lose, duplicate,
 //! delay, hold, reverse, tamper, times, v1_tokens}, "presence_lag": false, "lag": {reads_seconds, notifications_seconds},
 //! "writes_per_30_seconds": n, "delta": {page_users}, "id_token": {claims, forged}, "batch": {executed_yet_429, retry_after_seconds},
 //! "ghost_subscription": false}`; what is absent is

@@ -101,11 +101,13 @@ pub fn denied(deny: &Deny, endpoint: Endpoint, now: Timestamp) -> Response {
     let code = deny.error_code.as_deref();
     let mut response = if endpoint.is_entra() {
         let code = code.unwrap_or(if status == StatusCode::UNAUTHORIZED { "invalid_client" } else { "temporarily_unavailable" });
-        let mut refusal = EntraRefusal::new(code, 90_055, "There have been too many requests.");
+        let message = deny.message.as_deref().unwrap_or("There have been too many requests.");
+        let mut refusal = EntraRefusal::new(code, 90_055, message);
         refusal.status = status;
         refusal.into_response(now)
     } else {
-        Refusal::new(status, code.unwrap_or(usual_code(status)), usual_message(status)).into_response()
+        let message = deny.message.as_deref().unwrap_or(usual_message(status));
+        Refusal::new(status, code.unwrap_or(usual_code(status)), message).into_response()
     };
     retry_after(&mut response, deny.retry_after_seconds);
     response

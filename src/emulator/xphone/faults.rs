@@ -55,13 +55,16 @@ pub struct Deny {
     /// How often it strikes before it is spent; `None`: for ever.
     #[serde(default)]
     pub times: Option<u32>,
+    /// What the refusal says.
+    #[serde(default)]
+    pub reason: Option<String>,
 }
 
 /// What becomes of a request.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Verdict {
     Answer,
-    Refuse { status: u16, retry_after_seconds: Option<u64> },
+    Refuse { status: u16, retry_after_seconds: Option<u64>, reason: Option<String> },
     Cut,
 }
 
@@ -79,7 +82,7 @@ impl Faults {
         };
         let Some(deny) = self.deny.iter_mut().find(|deny| strikes(deny)) else { return Verdict::Answer };
         deny.times = deny.times.map(|times| times - 1);
-        Verdict::Refuse { status: deny.status, retry_after_seconds: deny.retry_after_seconds }
+        Verdict::Refuse { status: deny.status, retry_after_seconds: deny.retry_after_seconds, reason: deny.reason.clone() }
     }
 
     /// How late a write of this user's appointments is applied and answered.

@@ -65,7 +65,7 @@ pub async fn pass(
             }
             next.run(request).await
         }
-        Verdict::Refuse { status, retry_after_seconds } => refuse(status, retry_after_seconds),
+        Verdict::Refuse { status, retry_after_seconds, reason } => refuse(status, retry_after_seconds, reason.as_deref()),
         Verdict::Cut => return cut(&server, call, &line),
     };
     let applied = call.changes_something() && response.status().is_success();
@@ -92,9 +92,9 @@ fn cut(server: &Server, call: Call, line: &Line) -> Response {
     StatusCode::SERVICE_UNAVAILABLE.into_response()
 }
 
-fn refuse(status: u16, retry_after_seconds: Option<u64>) -> Response {
+fn refuse(status: u16, retry_after_seconds: Option<u64>, reason: Option<&str>) -> Response {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = (status, Json(json!({ "error": "refused by an emulated fault" }))).into_response();
+    let mut response = (status, Json(json!({ "error": reason.unwrap_or("refused by an emulated fault") }))).into_response();
     if let Some(seconds) = retry_after_seconds {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use reqwest::StatusCode;
 use serde::Deserialize;
+use serde::de::Error as _;
 
 use super::Endpoint;
 use crate::graph::token;
@@ -35,7 +36,7 @@ pub enum Error {
         maybe_applied: bool,
     },
     /// Graph does not want this request, now or later.
-    #[error("Graph refused with {status} {code}: {message}")]
+    #[error("Graph refused with {status} {code}")]
     Refused {
         /// The HTTP status.
         status: u16,
@@ -45,7 +46,7 @@ pub enum Error {
         message: String,
     },
     /// Graph does not want the batch itself, so nothing in it was looked at.
-    #[error("Graph refused the whole batch with {status} {code}: {message}")]
+    #[error("Graph refused the whole batch with {status} {code}")]
     BatchRefused {
         /// The HTTP status.
         status: u16,
@@ -144,7 +145,26 @@ impl Error {
         }
     }
 
+    /// What Graph said in its own words, as far as they name nobody; for whoever may see the user that it is about, not for the log.
+    #[must_use]
+    pub fn words(&self) -> Option<&str> {
+        match self {
+            Self::Refused { message, .. } | Self::BatchRefused { message, .. } => {
+                Some(message).filter(|message| !message.is_empty()).map(String::as_str)
+            }
+            _ => None,
+        }
+    }
+
+    /// Where an answer departs from what was expected is told by place, never by content.
     pub(super) fn unclear(endpoint: Endpoint, source: serde_json::Error) -> Self {
+        // What we say ourselves has no place.
+        let source = if source.line() == 0 {
+            source
+        } else {
+            let kind = if source.is_data() { "JSON of another shape" } else { "something that is not JSON" };
+            serde_json::Error::custom(format!("{kind} (line {}, column {})", source.line(), source.column()))
+        };
         Self::Unclear { endpoint: endpoint.label(), source: Arc::new(source) }
     }
 
@@ -225,13 +245,30 @@ mod tests {
 
     #[test]
     fn a_refusal_is_read_from_whatever_body() {
-        let check = |body: &str, expected: &str| assert_eq!(refused(StatusCode::CONFLICT, body.as_bytes()).to_string(), expected);
+        let check = |body: &str, expected: &str, words: Option<&str>| {
+            let error = refused(StatusCode::CONFLICT, body.as_bytes());
+            assert_eq!((error.to_string().as_str(), error.words()), (expected, words));
+        };
         check(
             r#"{"error":{"code":"Conflict","message":"A subscripton already exists.","innerError":{"x":1}}}"#,
-            "Graph refused with 409 Conflict: A subscripton already exists.",
+            "Graph refused with 409 Conflict",
+            Some("A subscripton already exists."),
         );
-        check(r#"{"error":{"code":null}}"#, "Graph refused with 409 : ");
-        check("<html>", "Graph refused with 409 : ");
-        check("", "Graph refused with 409 : ");
+        check(r#"{"error":{"code":null}}"#, "Graph refused with 409 ", None);
+        check("<html>", "Graph refused with 409 ", None);
+        check("", "Graph refused with 409 ", None);
+    }
+
+    #[test]
+    fn what_cannot_be_understood_is_not_quoted() {
+        let check = |body: &str, expected: &str| {
+            let source = serde_json::from_str::<Vec<u8>>(body).unwrap_err();
+            let Error::Unclear { source, .. } = Error::unclear(Endpoint::Users, source) else { panic!("{body}") };
+            assert_eq!(source.to_string(), expected);
+        };
+        check(r#""anna@example.com""#, "JSON of another shape (line 1, column 18)");
+        check("[1, anna", "something that is not JSON (line 1, column 5)");
+        let ours = Error::unclear(Endpoint::Users, serde_json::Error::custom("our own words"));
+        assert!(matches!(&ours, Error::Unclear { source, .. } if source.to_string() == "our own words"), "{ours:?}");
     }
 }

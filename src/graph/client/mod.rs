@@ -34,6 +34,7 @@ use super::wire;
 use crate::clock::Clock;
 use crate::config::Graph;
 use crate::gate::Gate;
+use crate::trace;
 
 /// How long Graph is left alone when it throttles without saying for how long: its limits count over 30 s.
 const THROTTLED_UNSTATED: Duration = Duration::from_secs(30);
@@ -211,6 +212,15 @@ impl Client {
 
     /// Sends what may be sent.
     async fn exchange(&self, endpoint: Endpoint, token: &AccessToken, request: RequestBuilder) -> Result<Vec<u8>, Error> {
+        let span = trace::call("graph", endpoint.label());
+        let answer = trace::within(span.as_ref(), self.answer(endpoint, token, request)).await;
+        if let (Some(span), true) = (span, answer.is_err()) {
+            span.fail("not carried out".to_owned());
+        }
+        answer
+    }
+
+    async fn answer(&self, endpoint: Endpoint, token: &AccessToken, request: RequestBuilder) -> Result<Vec<u8>, Error> {
         let mut bearer = HeaderValue::try_from(format!("Bearer {}", token.expose())).map_err(|_| Error::TokenRefused)?;
         bearer.set_sensitive(true);
         let response = match request.header(AUTHORIZATION, bearer).send().await {
@@ -222,6 +232,7 @@ impl Client {
             self.ahead_of_graph
                 .store(now.duration_since(date).as_millis().try_into().unwrap_or(AHEAD_UNKNOWN), Ordering::Relaxed);
         }
+        trace::note("http.response.status_code", i64::from(status.as_u16()));
         let retry_after = wire::retry_after(response.headers(), now);
         let body = wire::body(response).await.map_err(|reason| self.broken(endpoint, reason, true))?;
         self.sort(endpoint, status, retry_after, body)

@@ -7,6 +7,7 @@ use jiff::SignedDuration;
 
 use crate::domain::slot::{Side, SlotName};
 use crate::store::outbox::Letter;
+use crate::tasks::driver::chain;
 
 /// Takes letters to one side.
 pub trait Courier: Send + Sync + 'static {
@@ -39,8 +40,19 @@ pub struct Failure {
     pub trouble: Trouble,
     /// Whether it may have taken effect all the same.
     pub maybe_applied: bool,
-    /// For the log and for whoever asks why; without personal content.
+    /// For the log.
+    pub told: String,
+    /// For whoever asks why: besides, what the side said in its own words.
     pub problem: String,
+}
+
+impl Failure {
+    /// What an error comes to.
+    pub fn of(error: &dyn std::error::Error, words: Option<&str>, trouble: Trouble, maybe_applied: bool) -> Self {
+        let told = chain(error);
+        let problem = words.map_or_else(|| told.clone(), |words| format!("{told}: {words}"));
+        Self { trouble, maybe_applied, told, problem }
+    }
 }
 
 /// Whose trouble a failure is.

@@ -13,7 +13,6 @@ use crate::domain::slot::{Side, SlotName};
 use crate::graph::client::{Client, Error, PresenceWrite, WRITES_MAX};
 use crate::store::outbox::{Errand, Letter};
 use crate::tasks::Activators;
-use crate::tasks::driver::chain;
 
 /// To Teams.
 pub struct TeamsCourier {
@@ -75,5 +74,5 @@ fn failure(error: &Error) -> Failure {
         Error::Unclear { .. } => Trouble::StrangeAnswer,
         _ => Trouble::OurStanding,
     };
-    Failure { trouble, maybe_applied: error.maybe_applied(), problem: chain(error) }
+    Failure::of(error, error.words(), trouble, error.maybe_applied())
 }

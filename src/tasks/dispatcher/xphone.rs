@@ -8,7 +8,6 @@ use futures::future::BoxFuture;
 use super::courier::{Courier, Failure, Trouble};
 use crate::domain::slot::{Look, Side};
 use crate::store::outbox::{Errand, Letter};
-use crate::tasks::driver::chain;
 use crate::telemetry::Metrics;
 use crate::xphone::values::{Appointment, Shows};
 use crate::xphone::{Error, XPhone};
@@ -69,5 +68,5 @@ fn failure(error: &Error) -> Failure {
         Error::Contract { .. } => Trouble::StrangeAnswer,
         _ => Trouble::OurStanding,
     };
-    Failure { trouble, maybe_applied: error.maybe_applied(), problem: chain(error) }
+    Failure::of(error, error.words(), trouble, error.maybe_applied())
 }

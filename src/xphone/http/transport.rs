@@ -13,6 +13,7 @@ use super::gate::{Gates, Kind};
 use super::wire;
 use crate::clock::Clock;
 use crate::gate::CLOSED_MAX;
+use crate::trace;
 use crate::xphone::Error;
 use crate::xphone::error::ServerFailure;
 
@@ -126,7 +127,15 @@ impl Transport {
         if question.url.path().ends_with("/events") {
             request = request.header(ACCEPT, "text/event-stream");
         }
-        request.send().await.map_err(|error| unreachable(question, error))
+        let span = trace::call("xphone", question.call);
+        let answer = request.send().await.map_err(|error| unreachable(question, error));
+        if let Some(span) = span {
+            match &answer {
+                Ok(answer) => span.set("http.response.status_code", i64::from(answer.status().as_u16())),
+                Err(_) => span.fail("no answer".to_owned()),
+            }
+        }
+        answer
     }
 
     /// Lets success through and sorts everything else.

@@ -98,13 +98,13 @@ async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
 }
 
 /// A second gateway on the world's database, with everything running by itself.
-async fn running(world: &World) -> (Running, String) {
+async fn running(world: &World) -> (Running, String, String) {
     // The world's own, whose tasks run by hand only, gives its leases up.
     world.advance(jiff::SignedDuration::from_secs(121));
     let replica = world.replica(&world.clock).await;
     let (public, admin) = (TcpListener::bind("127.0.0.1:0").await.unwrap(), TcpListener::bind("127.0.0.1:0").await.unwrap());
-    let target = admin.local_addr().unwrap().to_string();
-    (replica.start_on(public, admin), target)
+    let (target, posts) = (admin.local_addr().unwrap().to_string(), format!("http://{}", public.local_addr().unwrap()));
+    (replica.start_on(public, admin), target, posts)
 }
 
 fn queries() -> Vec<String> {
@@ -118,11 +118,12 @@ fn queries() -> Vec<String> {
 #[ignore = "needs Prometheus: deploy/prometheus/test brings it along"]
 async fn a_real_prometheus_answers_every_panel_and_lets_the_right_alerts_rise() {
     let (world, [anna, ben]) = World::with_people(["anna", "ben"]).await;
-    let (gateway, target) = running(&world).await;
+    let (gateway, target, posts) = running(&world).await;
     let prometheus = Prometheus::scraping(&target).await;
     until("scraped", async || prometheus.value("count_over_time(up[5m])").await.is_some_and(|scrapes| scrapes >= 2.0)).await;
 
-    // Both ways, and back.
+    // Both ways, and back; Graph posts to the other gateway, a stranger to this one.
+    world.http.post(format!("{posts}/graph/notifications")).body(r#"{"value":[]}"#).send().await.unwrap();
     world.teams(anna, "Busy/InACall").await;
     world.xphone_telephone(ben, 4).await;
     until("shown in XPhone", async || world.text(anna).await == "On the phone (MS Teams)").await;

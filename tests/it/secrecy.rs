@@ -277,6 +277,10 @@ impl Stage {
             !self.metric(r#"graph_requests_total{endpoint="presences",status="400"}"#).await.is_empty()
         })
         .await;
+        // Whoever may see the user is told in XPhone's words, as far as nothing in them looks like somebody.
+        let told =
+            async || self.admin(Method::GET, &format!("users/{}/timeline", self.anna.xphone), ADMIN_TOKEN, &Value::Null).await;
+        until("the words are told", async || told().await.to_string().contains("Kolibri of kolibri, may not")).await;
         self.in_xphone(Method::PUT, "faults", json!({"down": true})).await;
         until("XPhone is missed", async || self.metric("xphone_connected").await == "0").await;
         self.in_xphone(Method::PUT, "faults", json!({})).await;

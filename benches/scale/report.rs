@@ -73,7 +73,9 @@ impl fmt::Display for Report {
         let postgres = |cpu: CpuTimes, lasted| cpu.postgres.map_or_else(|| "elsewhere".to_owned(), |used| share(used, lasted));
         self.row(f, "  Postgres, of one core", |measured| postgres(measured.rest.cpu, measured.rest.lasted))?;
         self.row(f, "  emulators, of one core", |measured| share(measured.rest.emulators_cpu, measured.rest.lasted))?;
-        self.row(f, "  one sweep", |measured| format!("{:.2} s", measured.rest.sweep_seconds))?;
+        self.row(f, "  one sweep", |measured| {
+            measured.rest.sweep_seconds.map_or_else(|| "none ended".to_owned(), |seconds| format!("{seconds:.2} s"))
+        })?;
         self.row(f, "restart to ready (goal 2 s)", |measured| milliseconds(measured.ready_after))?;
         self.part(f, &format!("changes, {} a second offered", self.per_second), |measured| &measured.steady)?;
         self.row(f, "  answers, 99 of 100 within", |measured| {

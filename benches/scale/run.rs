@@ -64,7 +64,8 @@ pub struct Rest {
     pub cpu: CpuTimes,
     pub emulators_cpu: Duration,
     pub memory: Option<u64>,
-    pub sweep_seconds: f64,
+    /// `None`: none ended in that time.
+    pub sweep_seconds: Option<f64>,
 }
 
 /// Prepares everything, measures and takes everything away again.
@@ -211,7 +212,8 @@ async fn rest(
     let emulators_cpu = machine::cpu_of(emulators.pid).saturating_sub(emulators_cpu);
     let after = gateway.metrics(http).await?;
     let value = |name: &str| metric(&after, name) - metric(&before, name);
-    let sweep_seconds = value("sweep_seconds_sum") / value("sweep_seconds_count");
+    let sweeps = value("sweep_seconds_count");
+    let sweep_seconds = (sweeps > 0.0).then(|| value("sweep_seconds_sum") / sweeps);
     Ok(Rest { lasted, cpu, emulators_cpu, memory: machine::resident_memory(gateway.pid), sweep_seconds })
 }
 

@@ -54,6 +54,7 @@ pub struct Metrics {
     feed_age: Gauge<f64>,
     feed_period: Gauge<f64>,
     clock_skew: Gauge<f64>,
+    database_connected: Gauge<i64>,
     sweep: Histogram<f64>,
     missed_changes: Counter<u64>,
     unknown_presence_words: Counter<u64>,
@@ -156,6 +157,11 @@ impl Metrics {
                 "clock_skew",
                 &["against"],
                 "How far this gateway's clock is ahead of another: the `database`'s, or `graph`'s (from its answers, to the second)",
+            ),
+            database_connected: make.gauge(
+                "database_connected",
+                &[],
+                "1 if the database answered this gateway when Prometheus last asked, else 0: then what is looked up there keeps its last value",
             ),
             sweep: make.seconds("sweep", &[], "Time to read everybody's presence in Teams once", &SWEEP_BOUNDARIES_SECONDS),
             missed_changes: make.counter(
@@ -315,6 +321,11 @@ impl Metrics {
     /// Notes how often something is to be read.
     pub fn note_feed_period(&self, feed: &'static str, period: Duration) {
         self.feed_period.record(period.as_secs_f64(), &[KeyValue::new("feed", feed)]);
+    }
+
+    /// Notes whether the database answered.
+    pub fn note_database(&self, connected: bool) {
+        self.database_connected.record(connected.into(), &[]);
     }
 
     /// Notes how far our clock is ahead of another.

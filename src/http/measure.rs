@@ -1,6 +1,9 @@
 //! What has a depth or an age is looked up when Prometheus asks, and costs nothing at any other time.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
+use tokio::time::timeout;
 
 use super::Admin;
 use crate::domain::directory::Match;
@@ -9,17 +12,21 @@ use crate::store::StoreError;
 use crate::store::feed::Feed;
 use crate::store::template::CareState;
 
+/// A database that has not answered by then does not.
+const DATABASE_WITHIN: Duration = Duration::from_secs(2);
+
 /// Brings the metrics up to date; what fails keeps its last value.
 pub(super) async fn measure(admin: &Admin) -> Result<(), StoreError> {
+    // Without a database the others would wait for it in turn, longer than Prometheus waits.
+    let answered = timeout(DATABASE_WITHIN, clocks(admin)).await;
+    admin.metrics.note_database(matches!(answered, Ok(Ok(()))));
+    let Ok(answered) = answered else {
+        tracing::warn!("the database does not answer in time: metrics about what lies there stand still");
+        return Ok(());
+    };
+    answered?;
     // Each on its own: what one cannot be told must not hide the others.
-    let measured = [
-        clocks(admin).await,
-        queues(admin).await,
-        shown(admin).await,
-        feeds(admin).await,
-        subscriptions(admin).await,
-        people(admin).await,
-    ];
+    let measured = [queues(admin).await, shown(admin).await, feeds(admin).await, subscriptions(admin).await, people(admin).await];
     measured.into_iter().collect()
 }
 

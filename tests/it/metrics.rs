@@ -102,7 +102,7 @@ async fn what_is_exported_is_documented_and_the_other_way_round() {
 }
 
 /// What operators' own panels and checks elsewhere rely on: these names and labels stay.
-const RELIED_ON: [(&str, &[&str]); 26] = [
+const RELIED_ON: [(&str, &[&str]); 27] = [
     ("notifications_total", &["result"]),
     ("notification_ack_seconds", &[]),
     ("inbox_depth", &[]),
@@ -127,6 +127,7 @@ const RELIED_ON: [(&str, &[&str]); 26] = [
     ("task_last_success_timestamp_seconds", &["task"]),
     ("clock_skew_seconds", &["against"]),
     ("feed_age_seconds", &["feed"]),
+    ("database_connected", &[]),
     ("stuck_statuses", &["slot"]),
     ("subscriber_accounts", &["state"]),
 ];
@@ -197,6 +198,15 @@ async fn clocks_that_differ_are_told() {
     for (before, after) in before.into_iter().zip([skew(database).await, skew(graph).await]) {
         assert!((after - before - 5000.0).abs() < 600.0, "{before} became {after}");
     }
+}
+
+#[tokio::test]
+async fn a_database_that_is_gone_is_told() {
+    let (world, _) = World::with_people(["anna"]).await;
+    assert_eq!(world.count("database_connected").await, 1);
+    world.lose_database().await;
+    assert_eq!(world.measured("database_connected").await.as_deref(), Some("0"));
+    assert!(world.measured(r#"users{state="matched"}"#).await.is_some(), "what was told last stands still");
 }
 
 fn file(path: &str) -> String {

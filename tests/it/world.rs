@@ -425,7 +425,7 @@ impl World {
         self.measured(line).await.map_or(0, |value| value.parse().unwrap())
     }
 
-    async fn measured(&self, line: &str) -> Option<String> {
+    pub async fn measured(&self, line: &str) -> Option<String> {
         let text = self.http.get(format!("{}/metrics", self.admin)).send().await.unwrap().text().await.unwrap();
         let name = format!("presence_gateway_{line} ");
         text.lines().find_map(|candidate| candidate.strip_prefix(&name)).map(str::to_owned)

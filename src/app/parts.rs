@@ -97,6 +97,7 @@ impl Parts<'_> {
                 replica,
                 clock: clock(),
                 activators: activators(),
+                tidied: AtomicBool::new(false),
             },
             subscriptions: self.subscriptions(&graph, http)?,
             intake: Intake {

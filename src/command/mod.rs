@@ -16,6 +16,7 @@ mod signals;
 #[cfg(feature = "emulator")]
 mod simulate;
 mod token;
+mod tree;
 mod withdraw;
 
 use std::ffi::OsString;
@@ -66,6 +67,8 @@ enum Command {
     Mapping,
     /// See and release what is held back because it would drop many people at once.
     Directory(directory::Directory),
+    /// Import locations, groups and who sits where, if XPhone's server does not tell them (net-tcp).
+    Tree(tree::Tree),
     /// Take back everything the gateway shows, in XPhone and in Teams, before it is removed; refuses while a gateway runs.
     Withdraw(withdraw::Withdraw),
     /// Open an encrypted change notification and print what it says.
@@ -122,6 +125,7 @@ async fn dispatch(line: CommandLine, surroundings: Surroundings) -> Result<ExitC
         Command::Explain(explain) => explain.run(&sources).await,
         Command::Mapping => Ok(mapping::run()),
         Command::Directory(directory) => directory.run(&sources).await,
+        Command::Tree(tree) => tree.run(&sources).await,
         Command::Withdraw(withdraw) => Box::pin(withdraw.run(&sources)).await,
         Command::Decrypt(decrypt) => decrypt.run(),
     }

@@ -4,6 +4,7 @@ mod oidc;
 mod raw;
 mod secrets;
 mod sources;
+mod xphone;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -14,6 +15,8 @@ use secrecy::SecretString;
 use url::Url;
 use uuid::Uuid;
 
+use crate::domain::ids::PresenceStateGuid;
+use crate::domain::mapping::StatusKind;
 use crate::domain::reconcile::Timing;
 
 pub use secrets::{KEY_BYTES, SealingKeys};
@@ -122,14 +125,59 @@ pub struct Directory {
 /// `[xphone]`
 #[derive(Clone, Debug)]
 pub struct Xphone {
+    /// How we speak to the server.
+    pub transport: XphoneTransport,
+    /// Says in XPhone who made a presence.
+    pub origin: String,
+}
+
+/// How we speak to XPhone's server.
+#[derive(Clone, Debug)]
+pub enum XphoneTransport {
+    /// By its web API.
+    Http(XphoneHttp),
+    /// By its Integration API.
+    NetTcp(XphoneNetTcp),
+}
+
+/// `[xphone]`, for the web API.
+#[derive(Clone, Debug)]
+pub struct XphoneHttp {
     /// The server's web API, without a trailing slash.
     pub base_url: Url,
     /// The account we log in with.
     pub account_name: String,
     /// Its password.
     pub password: SecretString,
-    /// Says in XPhone who made a presence.
-    pub origin: String,
+}
+
+/// `[xphone.net_tcp]`
+#[derive(Clone, Debug)]
+pub struct XphoneNetTcp {
+    /// `net.tcp://...`, without the endpoint's name.
+    pub server: Url,
+    /// How the server proves to be that one; `None`: it need not, and endpoints with TLS are not used.
+    pub trust: Option<NetTcpTrust>,
+    /// Whether endpoints without TLS may be used.
+    pub allow_unencrypted: bool,
+    /// In which texts are set.
+    pub language: String,
+    /// What this server's statuses are.
+    pub presence_states: Vec<(StatusKind, PresenceStateGuid)>,
+}
+
+/// How a server proves to be the one that is meant.
+#[derive(Clone, Debug)]
+pub enum NetTcpTrust {
+    /// By a certificate with this SHA-256 fingerprint.
+    Fingerprint([u8; 32]),
+    /// By a certificate of one of these authorities, for this name.
+    Authority {
+        /// PEM.
+        certificates: String,
+        /// `None`: the address's host.
+        server_name: Option<String>,
+    },
 }
 
 /// `[admin]`

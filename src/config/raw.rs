@@ -12,9 +12,9 @@ use url::{Host, Url};
 use uuid::Uuid;
 
 use super::oidc::metadata_url;
+use super::xphone::{RawXphone, xphone};
 use super::{
     Admin, Cloud, Config, ConfigError, Credential, Database, Directory, Graph, Http, LogFormat, Oidc, SealingKeys, Telemetry,
-    Xphone,
 };
 
 use crate::domain::reconcile::Timing;
@@ -86,15 +86,6 @@ struct RawDirectory {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct RawXphone {
-    base_url: Option<String>,
-    account_name: Option<String>,
-    password: Option<SecretString>,
-    origin: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct RawSecrets {
     key: Option<SecretString>,
     previous_keys: SecretString,
@@ -120,25 +111,25 @@ struct RawTelemetry {
 
 /// Collects what is wrong, so that an operator mends everything in one go.
 #[derive(Default)]
-struct Complaints(Vec<String>);
+pub(super) struct Complaints(Vec<String>);
 
 impl Complaints {
-    fn add(&mut self, key: &str, got: impl Display, may_be: &str) {
+    pub(super) fn add(&mut self, key: &str, got: impl Display, may_be: &str) {
         self.0.push(format!("{key} is {got}; it must be {may_be} ({})", variable(key)));
     }
 
-    fn missing(&mut self, key: &str, may_be: &str) {
+    pub(super) fn missing(&mut self, key: &str, may_be: &str) {
         self.add(key, "not set", may_be);
     }
 
-    fn required<T>(&mut self, key: &str, value: Option<T>, may_be: &str) -> Option<T> {
+    pub(super) fn required<T>(&mut self, key: &str, value: Option<T>, may_be: &str) -> Option<T> {
         if value.is_none() {
             self.missing(key, may_be);
         }
         value
     }
 
-    fn parsed<T: std::str::FromStr>(&mut self, key: &str, text: &str, may_be: &str) -> Option<T> {
+    pub(super) fn parsed<T: std::str::FromStr>(&mut self, key: &str, text: &str, may_be: &str) -> Option<T> {
         let value = text.parse().ok();
         if value.is_none() {
             self.add(key, format_args!("{text:?}"), may_be);
@@ -146,7 +137,7 @@ impl Complaints {
         value
     }
 
-    fn guid(&mut self, key: &str, text: Option<&str>) -> Option<Uuid> {
+    pub(super) fn guid(&mut self, key: &str, text: Option<&str>) -> Option<Uuid> {
         let text = self.required(key, text, "a GUID")?;
         self.parsed(key, text, "a GUID")
     }
@@ -158,7 +149,7 @@ impl Complaints {
     }
 
     /// An address with https, or http to this very machine; without a trailing slash.
-    fn address(&mut self, key: &str, text: &str) -> Option<Url> {
+    pub(super) fn address(&mut self, key: &str, text: &str) -> Option<Url> {
         const MAY_BE: &str = "an https address (http only to loopback) without query, user or fragment";
         let url = self.parsed::<Url>(key, text.trim_end_matches('/'), MAY_BE)?;
         let plain = url.query().is_none() && url.fragment().is_none() && url.username().is_empty() && url.password().is_none();
@@ -308,7 +299,7 @@ fn credential(raw: RawGraph, complaints: &mut Complaints) -> Option<Credential> 
     }
 }
 
-fn read(key: &str, file: &PathBuf, complaints: &mut Complaints) -> Option<String> {
+pub(super) fn read(key: &str, file: &PathBuf, complaints: &mut Complaints) -> Option<String> {
     match std::fs::read_to_string(file) {
         Ok(text) => Some(text),
         Err(error) => {
@@ -316,17 +307,6 @@ fn read(key: &str, file: &PathBuf, complaints: &mut Complaints) -> Option<String
             None
         }
     }
-}
-
-fn xphone(raw: RawXphone, complaints: &mut Complaints) -> Option<Xphone> {
-    let base_url = complaints.required("xphone.base_url", raw.base_url, "the address of XPhone's web API");
-    let base_url = base_url.and_then(|text| complaints.address("xphone.base_url", &text));
-    let account_name = complaints.required("xphone.account_name", raw.account_name, "the account the gateway logs in with");
-    let password = complaints.required("xphone.password", raw.password, "that account's password");
-    if raw.origin.is_empty() {
-        complaints.add("xphone.origin", "empty", "a short name such as MSTeams");
-    }
-    Some(Xphone { base_url: base_url?, account_name: account_name?, password: password?, origin: raw.origin })
 }
 
 fn secrets(raw: &RawSecrets, complaints: &mut Complaints) -> Option<SealingKeys> {

@@ -17,8 +17,12 @@ pub const DEFAULTS: &str = include_str!("../../config.default.toml");
 const PREFIX: &str = "GATEWAY";
 const FILE_SUFFIX: &str = "_FILE";
 /// Settings that are files by their nature: the path itself is the value.
-const PATHS: [&str; 3] =
-    ["GATEWAY__GRAPH__CLIENT_CERTIFICATE_FILE", "GATEWAY__GRAPH__CLIENT_KEY_FILE", "GATEWAY__GRAPH__FEDERATED_TOKEN_FILE"];
+const PATHS: [&str; 4] = [
+    "GATEWAY__GRAPH__CLIENT_CERTIFICATE_FILE",
+    "GATEWAY__GRAPH__CLIENT_KEY_FILE",
+    "GATEWAY__GRAPH__FEDERATED_TOKEN_FILE",
+    "GATEWAY__XPHONE__NET_TCP__AUTHORITY_FILE",
+];
 /// Read when no file is named and this one is there.
 const USUAL_FILE: &str = "gateway.toml";
 

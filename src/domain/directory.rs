@@ -2,12 +2,14 @@
 
 mod difference;
 mod matching;
+mod membership;
 mod parcel;
 mod seat;
 mod teams;
 
 pub use difference::{Altered, Departure, Difference, Rematch, difference, needs_word};
 pub use matching::{Link, match_people};
+pub use membership::{Membership, MembershipRow, membership};
 pub use parcel::{Parcel, Parcels};
 pub use seat::{Seat, seat};
 pub use teams::{TeamsChange, Told, fold};

@@ -2,4 +2,5 @@
 
 pub mod clock;
 pub mod graph;
+pub mod wcf;
 pub mod xphone;

@@ -13,6 +13,9 @@ use crate::domain::presence::Presence;
 use crate::domain::slot::{Appointment, Sighting, SlotName};
 use crate::domain::timeline::Waker;
 
+/// How many people are locked at once.
+const CLEARED_TOGETHER_MAX: usize = 500;
+
 /// An appointment found in XPhone that nothing is recorded about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
@@ -82,6 +85,36 @@ impl Store {
         .execute(&self.pool)
         .await?;
         Ok(())
+    }
+
+    /// Has the appointment taken away from everybody in Teams of whom none is recorded and nothing is on its way; returns how many that
+    /// are.
+    ///
+    /// # Errors
+    /// Postgres could not; some may be cleared, the next call finds the others.
+    pub async fn clear_unrecorded(&self, now: Timestamp) -> Result<u64, StoreError> {
+        let everybody = sqlx::query_scalar!("select guid from person where teams_id is not null order by guid");
+        let everybody = everybody.fetch_all(&self.pool).await?;
+        let mut cleared = 0;
+        for people in everybody.chunks(CLEARED_TOGETHER_MAX) {
+            let mut tx = self.begin().await?;
+            // As the reconciler does: first the users, then what belongs to them.
+            let lock =
+                sqlx::query!("select from user_state where user_guid = any($1) order by user_guid for no key update", people);
+            lock.execute(&mut *tx).await?;
+            let letters = sqlx::query!(
+                "insert into outbox (user_guid, slot, shows, decided_at, due_at)
+                 select n.guid, $2, false, $3, $3 from unnest($1::uuid[]) as n (guid)
+                 where not exists (select from slot s where s.user_guid = n.guid and s.name = $2 and s.state = 'shown')
+                 on conflict (user_guid, slot) do nothing",
+                people,
+                SlotName::XphoneAppointment.label(),
+                now.to_sqlx(),
+            );
+            cleared += letters.execute(&mut *tx).await?.rows_affected();
+            tx.commit().await?;
+        }
+        Ok(cleared)
     }
 
     /// Adopts appointments that were there at `before` but are not recorded, where nothing is on its way and nothing was decided or

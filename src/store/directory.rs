@@ -3,6 +3,7 @@
 mod departure;
 mod difference;
 mod due;
+mod imported;
 pub mod link;
 mod refusal;
 mod teams;
@@ -18,6 +19,7 @@ use crate::domain::ids::{ConfigurationGroupGuid, LocationGuid, PresenceStateGuid
 
 pub use difference::Changes;
 pub use due::Due;
+pub use imported::Imported;
 pub use refusal::{Accepted, Refusal};
 pub use teams::Position;
 
@@ -42,17 +44,24 @@ pub struct Status {
 }
 
 impl Store {
-    /// Makes the stored tree and statuses equal to these; `false`: the lease is lost, and nothing was done. Where statuses changed,
+    /// Makes the stored statuses equal to these, and the stored tree too, if one is told; `false`: the lease is lost, and nothing was done. Where statuses changed,
     /// everybody must be [woken](Due::Waking).
     ///
     /// # Errors
     /// Postgres could not; nothing has changed.
-    pub async fn replace_tree(&self, locations: &[Location], statuses: &[Status], lease: Lease) -> Result<bool, StoreError> {
+    pub async fn replace_tree(
+        &self,
+        locations: Option<&[Location]>,
+        statuses: &[Status],
+        lease: Lease,
+    ) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
         if !lease::is_held(&mut tx, lease).await? {
             return Ok(false);
         }
-        replace_tree(&mut tx, locations).await?;
+        if let Some(locations) = locations {
+            replace_tree(&mut tx, locations).await?;
+        }
         if replace_statuses(&mut tx, statuses).await? {
             due::ask(&mut tx, Due::Waking).await?;
         }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -9,7 +10,6 @@ use futures::future::BoxFuture;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::dispatcher::APPOINTMENT_KEY;
 use super::driver::Task;
 use super::tenure::Tenure;
 use super::{Activators, Progress, TaskError};
@@ -22,8 +22,8 @@ use crate::store::Store;
 use crate::store::appointment::Found;
 use crate::store::feed::Feed;
 use crate::store::lease::Lease;
-use crate::xphone::XPhone;
 use crate::xphone::values::{self, ListedAppointment, Shows};
+use crate::xphone::{APPOINTMENT_KEY, XPhone};
 
 const LEASE: &str = "appointments";
 /// How often they are compared.
@@ -43,6 +43,8 @@ pub struct Appointments {
     pub clock: Clock,
     /// Whom this wakes.
     pub activators: Activators,
+    /// Whether what earlier runs may have left was taken away since this replica started.
+    pub tidied: AtomicBool,
 }
 
 impl Task for Appointments {
@@ -96,6 +98,21 @@ impl Appointments {
         if adopted > 0 {
             tracing::info!(appointments = adopted, "appointments of an earlier run were found and adopted");
         }
+        self.tidy_up(now).await
+    }
+
+    /// Where nothing ends by itself, an earlier run may have left what nobody recorded and nothing lists, because something else covers
+    /// it: once after each start it is taken away from everybody of whom nothing is recorded.
+    async fn tidy_up(&self, now: Timestamp) -> Result<(), TaskError> {
+        if self.tidied.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        if !self.xphone.capabilities().await?.appointments_end {
+            let people = self.store.clear_unrecorded(now).await?;
+            tracing::info!(people, "what an earlier run may have left in XPhone is taken away");
+            self.activators.xphone_dispatcher.wake();
+        }
+        self.tidied.store(true, Ordering::Relaxed);
         Ok(())
     }
 }

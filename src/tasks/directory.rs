@@ -6,6 +6,7 @@
 mod comparison;
 mod following;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use super::driver::Task;
 use super::tenure::{LEASE_LIFE, Tenure};
 use super::{Activators, Progress, TaskError};
 use crate::clock::Clock;
-use crate::domain::directory::{PersonProfile, XphonePerson, seat};
+use crate::domain::directory::{PersonProfile, Seat, XphonePerson, seat};
 use crate::domain::mapping::StatusKind;
 use crate::graph::client::Client;
 use crate::store::Store;
@@ -96,20 +97,25 @@ impl Directory {
 
     /// Reads what is new on both sides.
     async fn refresh(&self, now: Timestamp, matching: Option<i64>) -> Result<(), TaskError> {
-        if !self.xphone.capabilities().await?.appointments {
+        let can = self.xphone.capabilities().await?;
+        if !can.appointments {
             return Err(TaskError::Implausible("XPhone's server says that it cannot set appointments; update it"));
         }
         // Graph first: it is the one that may make us wait, and then XPhone need not be asked.
         if !self.follow_teams().await? {
             return Ok(());
         }
-        let people = self.xphone.users().await?.into_iter().map(person).collect();
-        let (locations, statuses) = (self.locations().await?, self.statuses().await?);
+        let mut people: Vec<XphonePerson> = self.xphone.users().await?.into_iter().map(person).collect();
+        let locations = if can.tree { Some(self.locations().await?) } else { None };
+        if locations.is_none() {
+            seat_as_imported(&mut people, &self.store.imported_seats().await?);
+        }
+        let statuses = self.statuses().await?;
         let before = self.store.people().await?;
         let Some(difference) = self.compare(&before, people, now).await? else {
             return self.settle(now, matching).await;
         };
-        let written = self.store.replace_tree(&locations, &statuses, self.lease()).await?
+        let written = self.store.replace_tree(locations.as_deref(), &statuses, self.lease()).await?
             && self.store.write_difference(&difference, self.lease(), now).await?
             && self.store.wake_everybody_if_due(self.lease(), now).await?;
         if !written {
@@ -162,6 +168,14 @@ impl Directory {
         Ok(states
             .map(|state| Status { guid: state.guid, kind: state.kind.map_or(UNKNOWN_STATUS, StatusKind::label).to_owned() })
             .collect())
+    }
+}
+
+/// Where the server does not tell who sits where, an import does.
+fn seat_as_imported(people: &mut [XphonePerson], seats: &HashMap<String, Seat>) {
+    for person in people {
+        let seat = person.email.as_ref().and_then(|email| seats.get(&email.to_lowercase()));
+        person.seat = seat.copied().unwrap_or_default();
     }
 }
 

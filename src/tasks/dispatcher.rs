@@ -29,7 +29,7 @@ use crate::telemetry::Metrics;
 use crate::trace::{self, Span, Tracer};
 
 pub use self::teams::TeamsCourier;
-pub use self::xphone::{APPOINTMENT_KEY, XphoneCourier};
+pub use self::xphone::XphoneCourier;
 
 /// Pushes tried while the side seems dead.
 const PROBES_MAX: usize = 4;

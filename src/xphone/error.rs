@@ -41,7 +41,7 @@ pub enum Error {
     #[error("XPhone no longer holds these events: read everybody's presence and go on from there")]
     Gone,
     /// The server answered what it should not; nothing works until an operator has looked.
-    #[error("XPhone answered {call} with {reason}: check xphone.base_url and the server's version")]
+    #[error("XPhone answered {call} with {reason}: check the server's address in [xphone], and its version")]
     Contract {
         /// Which call.
         call: &'static str,

@@ -14,12 +14,18 @@ pub struct Capabilities {
     pub server_version: String,
     /// Whether appointments can be set.
     pub appointments: bool,
+    /// Whether the server ends an appointment at its end; else it stays until it is removed, and what a run before has left too.
+    pub appointments_end: bool,
     /// Whether an appointment's profile also switches its call forwarding.
     pub forwarding_on_appointment: bool,
     /// Whether changes of presence are told as events.
     pub events: bool,
+    /// Whether the server tells people's own profiles.
+    pub profiles: bool,
     /// Whether central profile templates can be set.
     pub profile_templates: bool,
+    /// Whether the server tells locations, configuration groups and who sits where.
+    pub tree: bool,
 }
 
 /// One of the fixed presence statuses, as this server names it.

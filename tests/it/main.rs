@@ -48,6 +48,7 @@ mod templates;
 mod tenure;
 mod timeline;
 mod traces;
+mod wcf;
 mod webhook;
 mod withdraw;
 mod world;

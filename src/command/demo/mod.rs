@@ -4,13 +4,14 @@ mod deliveries;
 mod play;
 mod scenery;
 mod screen;
+mod server;
 mod stage;
 mod story;
 
 use std::ffi::OsStr;
 use std::process::ExitCode;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use self::play::Play;
 use self::screen::Screen;
@@ -29,6 +30,18 @@ pub(super) struct Demo {
     /// Play once, print one line a step, and exit 0 only if every step came true.
     #[arg(long)]
     headless: bool,
+    /// What to emulate XPhone Connect by: its web API, or its Integration API as a WCF service that Mono runs.
+    #[arg(long, value_enum, default_value_t = Way::Http)]
+    xphone: Way,
+}
+
+/// How the gateway speaks to XPhone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Way {
+    /// By the web API.
+    Http,
+    /// By the Integration API; needs Mono.
+    NetTcp,
 }
 
 impl Demo {
@@ -59,11 +72,11 @@ impl Demo {
     /// Sets the stage, plays, and takes the stage down.
     async fn perform(&self, database: &ScratchDatabase) -> Result<ExitCode, Failure> {
         let began = tokio::time::Instant::now();
-        let stage = Stage::set(database).await?;
+        let stage = Stage::set(database, self.xphone).await?;
         println!("Ready after {:.1} s: two users, a subscription, and nothing shown yet.", began.elapsed().as_secs_f64());
         let failed = self.play(&stage).await;
         stage.strike().await;
-        let (failed, steps) = (failed?, steps().count());
+        let (failed, steps) = (failed?, steps(self.xphone == Way::Http).count());
         println!("{} of {steps} steps came true.", steps - failed);
         Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
@@ -73,7 +86,7 @@ impl Demo {
         let screen = Screen::new(self.headless);
         let mut play = Play::new(stage, &screen);
         let mut failed = 0;
-        for step in steps() {
+        for step in steps(self.xphone == Way::Http) {
             failed += usize::from(!play.step(step).await?);
         }
         Ok(failed)

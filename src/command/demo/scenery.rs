@@ -4,6 +4,7 @@ use reqwest::{Method, Response};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::server::Server;
 use crate::clock::Clock;
 use crate::command::Failure;
 use crate::command::sign_in::enrol;
@@ -11,49 +12,42 @@ use crate::config::Config;
 use crate::store::Store;
 
 const SUBSCRIBER: &str = "presence@example.com";
-const NAMES: [&str; 2] = ["anna", "ben"];
+pub(super) const NAMES: [&str; 2] = ["anna", "ben"];
 const PREPARED_WITHIN: std::time::Duration = std::time::Duration::from_secs(30);
 const LOOK_EVERY: std::time::Duration = std::time::Duration::from_millis(25);
 
 /// Somebody with an account on both sides.
 pub(super) struct Person {
+    /// As XPhone names them, if it does.
     pub xphone: Uuid,
     pub teams: Uuid,
+    pub email: String,
 }
 
 /// Where people are put in.
 pub(super) struct Scenery<'a> {
     pub graph: &'a str,
-    pub xphone: &'a str,
+    pub xphone: &'a Server,
     pub http: &'a reqwest::Client,
 }
 
 impl Scenery<'_> {
-    /// Puts everybody in; both people are free.
+    /// Puts everybody in; both people are signed in on both systems and free.
     pub(super) async fn fill(&self, location: Uuid) -> Result<[Person; 2], Failure> {
-        let place = json!({"name": "Headquarters", "configurationGroups": []});
-        self.put(&format!("{}/locations/{location}", self.xphone), &place).await?;
+        self.xphone.make_place(self.http, location).await?;
         let subscriber = json!({"userPrincipalName": SUBSCRIBER});
         self.put(&format!("{}/control/users/{}", self.graph, Uuid::new_v4()), &subscriber).await?;
         let [a, b] = NAMES;
         Ok([self.person(a, location).await?, self.person(b, location).await?])
     }
 
-    /// Somebody who is signed in on both systems and free, with the profiles that users usually have.
     async fn person(&self, name: &str, location: Uuid) -> Result<Person, Failure> {
-        let person = Person { xphone: Uuid::new_v4(), teams: Uuid::new_v4() };
-        let email = format!("{name}@example.com");
-        let account = json!({"userPrincipalName": email, "mail": email});
+        let person = Person { xphone: Uuid::new_v4(), teams: Uuid::new_v4(), email: format!("{name}@example.com") };
+        let account = json!({"userPrincipalName": person.email, "mail": person.email});
         self.put(&format!("{}/control/users/{}", self.graph, person.teams), &account).await?;
         let free = json!({"availability": "Available", "activity": "Available"});
         self.put(&format!("{}/control/users/{}/teams", self.graph, person.teams), &free).await?;
-        let profile = |name: &str, kind: &str| json!({"name": name, "kind": kind, "active": true});
-        let user = json!({
-            "email": email, "accountName": name, "displayName": name, "location": location, "configurationGroup": null,
-            "profiles": [profile("Available", "available"), profile("Appointment", "busy"), profile("Do not disturb", "doNotDisturb")],
-        });
-        self.put(&format!("{}/users/{}", self.xphone, person.xphone), &user).await?;
-        self.put(&format!("{}/users/{}/client", self.xphone, person.xphone), &json!({"connected": true})).await?;
+        self.xphone.make_person(self.http, &person, name, location).await?;
         Ok(person)
     }
 

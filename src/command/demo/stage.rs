@@ -7,8 +7,10 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use uuid::Uuid;
 
+use super::Way;
 use super::deliveries::Deliveries;
 use super::scenery::{Person, Scenery, call};
+use super::server::{Done, Server};
 use super::story::{Deed, Fault, READ_GRACE_SECONDS, SWEEP_SECONDS, Seen, ours, teams_words, xphone_words};
 use crate::app::{App, Running};
 use crate::clock::Clock;
@@ -18,14 +20,14 @@ use crate::config::{Config, Sources};
 use crate::domain::ids::UserGuid;
 use crate::domain::reconcile::Timing;
 use crate::emulator::clock::EmulatedClock;
-use crate::emulator::{graph, xphone};
+use crate::emulator::graph;
 use crate::store::Store;
 use crate::store::scratch::ScratchDatabase;
 
 /// Everything that runs during the demo.
 pub(super) struct Stage {
     graph: graph::Running,
-    xphone: xphone::Running,
+    xphone: Server,
     gateway: Running,
     store: Store,
     timing: Timing,
@@ -35,14 +37,11 @@ pub(super) struct Stage {
 
 impl Stage {
     /// Builds everything and waits until the gateway would notice a change.
-    pub(super) async fn set(database: &ScratchDatabase) -> Result<Self, Failure> {
+    pub(super) async fn set(database: &ScratchDatabase, way: Way) -> Result<Self, Failure> {
         let options = graph::Options { device_code_interval_seconds: 0, ..graph::Options::new(EmulatedClock::default()) };
         let (tenant, client, secret) = (options.tenant_id, options.client_id, options.client_secret.clone());
         let graph = graph::start(options).await?;
-        let (account_name, password) = ("gateway".to_owned(), Uuid::new_v4().to_string());
-        let listen = ([127, 0, 0, 1], 0).into();
-        let clock = EmulatedClock::default();
-        let xphone = xphone::start(xphone::Options { listen, account_name, password: password.clone(), clock }).await?;
+        let xphone = Server::start(way).await?;
         let public = TcpListener::bind("127.0.0.1:0").await?;
         let admin = TcpListener::bind("127.0.0.1:0").await?;
         let token = Uuid::new_v4().to_string();
@@ -55,31 +54,28 @@ impl Stage {
             .with("GATEWAY__GRAPH__CLIENT_SECRET", secret)
             .with("GATEWAY__GRAPH__SWEEP_SECONDS", SWEEP_SECONDS)
             .with("GATEWAY__GRAPH__READ_GRACE_SECONDS", READ_GRACE_SECONDS)
-            .with("GATEWAY__XPHONE__BASE_URL", &xphone.base_url)
-            .with("GATEWAY__XPHONE__ACCOUNT_NAME", "gateway")
-            .with("GATEWAY__XPHONE__PASSWORD", password)
             .with("GATEWAY__SECRETS__KEY", STANDARD.encode([Uuid::new_v4().into_bytes(), Uuid::new_v4().into_bytes()].concat()))
             .with("GATEWAY__ADMIN__BOOTSTRAP_TOKEN", &token);
-        let config = Config::load(&settings)?;
+        let config = Config::load(&xphone.settings(settings))?;
         let store = Store::connect(&database.url(), config.database.connections_max, config.secrets.clone()).await?;
         store.migrate().await?;
         let http = reqwest::Client::new();
-        let scenery = Scenery { graph: &graph.base_url, xphone: xphone.control_url(), http: &http };
-        let location = Uuid::new_v4();
-        let people = scenery.fill(location).await?;
+        let scenery = Scenery { graph: &graph.base_url, xphone: &xphone, http: &http };
+        let location = xphone.place(&store).await?;
+        let mut people = scenery.fill(location).await?;
         scenery.sign_in(&config, &store).await?;
         let admin_url = format!("http://{}", admin.local_addr()?);
         let gateway = App::new(&config, store.clone(), Clock::system())?.start_on(public, admin);
         scenery.switch_on(&admin_url, &token, location).await?;
         scenery.subscribed().await?;
+        xphone.learn_guids(&store, &mut people).await?;
         Ok(Self { graph, xphone, gateway, store, timing: config.graph.timing, http, people })
     }
 
     /// Does what a person, or bad luck, does.
     pub(super) async fn act(&self, deed: &Deed) -> Result<(), Failure> {
         let in_teams = |who: usize| format!("{}/control/users/{}/preferred", self.graph.base_url, self.people[who].teams);
-        let in_xphone =
-            |who: usize, what: &str| format!("{}/users/{}/{what}", self.xphone.control_url(), self.people[who].xphone);
+        let in_xphone = |who: usize, done: Done| self.xphone.act(&self.http, &self.people[who], done);
         let (method, url, body) = match deed {
             Deed::TeamsClients(said) => {
                 let said = said.iter().map(|(who, (availability, activity))| {
@@ -92,10 +88,10 @@ impl Stage {
                 (Method::PUT, in_teams(*who), json!({"availability": availability, "activity": activity}))
             }
             Deed::ResetsInTeams(who) => (Method::DELETE, in_teams(*who), Value::Null),
-            Deed::Telephone(who, state) => (Method::PUT, in_xphone(*who, "telephone"), json!({"state": state})),
-            Deed::Meeting(who, meeting) => (Method::PUT, in_xphone(*who, "meeting"), json!({"meeting": meeting})),
-            Deed::PicksInXphone(who, kind) => (Method::PUT, in_xphone(*who, "status"), json!({"kind": kind, "origin": null})),
-            Deed::ResetsInXphone(who) => (Method::DELETE, in_xphone(*who, "status"), Value::Null),
+            Deed::Telephone(who, state) => return in_xphone(*who, Done::Telephone(*state)).await,
+            Deed::Meeting(who, meeting) => return in_xphone(*who, Done::Meeting(meeting)).await,
+            Deed::PicksInXphone(who, kind) => return in_xphone(*who, Done::Picks(kind)).await,
+            Deed::ResetsInXphone(who) => return in_xphone(*who, Done::Resets).await,
             Deed::Fault(fault) => (Method::PUT, format!("{}/control/faults", self.graph.base_url), faults(*fault)),
         };
         call(&self.http, method, &url, &body).await?;
@@ -110,7 +106,7 @@ impl Stage {
 
     async fn seen_of(&self, person: &Person) -> Result<Seen, Failure> {
         let teams = self.get(&format!("{}/control/users/{}", self.graph.base_url, person.teams)).await?;
-        let xphone = self.get(&format!("{}/users/{}", self.xphone.control_url(), person.xphone)).await?;
+        let xphone = self.xphone.look(&self.http, person).await?;
         Ok(Seen { teams: teams_words(&teams), xphone: xphone_words(&xphone["entry"]), ours: ours(&teams, &xphone) })
     }
 

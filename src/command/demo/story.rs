@@ -105,9 +105,10 @@ impl Wait {
     const SILENT: Self = Self { stays: QUIET, ..Self::BRIEF };
 }
 
-/// Everything, in its order.
-pub(super) fn steps() -> impl Iterator<Item = &'static Step> {
-    FROM_TEAMS.iter().chain(&FROM_XPHONE)
+/// Everything, in its order; without meetings where XPhone does not tell of them.
+pub(super) fn steps(meetings: bool) -> impl Iterator<Item = &'static Step> {
+    let meets = |step: &Step| step.deeds.iter().any(|deed| matches!(deed, Deed::Meeting(..)));
+    FROM_TEAMS.iter().chain(&FROM_XPHONE).filter(move |step| meetings || !meets(step))
 }
 
 impl Picture {

@@ -10,10 +10,7 @@ use crate::domain::slot::{Look, Side};
 use crate::store::outbox::{Errand, Letter};
 use crate::telemetry::Metrics;
 use crate::xphone::values::{Appointment, Shows};
-use crate::xphone::{Error, XPhone};
-
-/// The one appointment we keep per user.
-pub const APPOINTMENT_KEY: &str = "presence-gateway";
+use crate::xphone::{APPOINTMENT_KEY, Error, XPhone};
 
 /// To XPhone.
 pub struct XphoneCourier {

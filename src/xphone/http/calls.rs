@@ -22,7 +22,7 @@ impl XPhone {
     ///
     /// # Errors
     /// `Contract` if it does not speak contract version 1; and as all calls fail.
-    pub async fn capabilities(&self) -> Result<Capabilities, Error> {
+    pub(in crate::xphone) async fn capabilities(&self) -> Result<Capabilities, Error> {
         const CALL: &str = "server/capabilities";
         let answer: Box<serde_json::value::RawValue> = self.get(CALL, &["server", "capabilities"], &[]).await?;
         let version: wire::ContractVersion = parsed(CALL, answer.get().as_bytes())?;
@@ -37,7 +37,7 @@ impl XPhone {
     ///
     /// # Errors
     /// As all calls fail; never about one user.
-    pub async fn presence_states(&self) -> Result<Vec<PresenceState>, Error> {
+    pub(in crate::xphone) async fn presence_states(&self) -> Result<Vec<PresenceState>, Error> {
         let states: Vec<wire::PresenceState> = self.get("presenceStates", &["presenceStates"], &[]).await?;
         Ok(states.into_iter().map(Into::into).collect())
     }
@@ -46,7 +46,7 @@ impl XPhone {
     ///
     /// # Errors
     /// As all calls fail; never about one user.
-    pub async fn locations(&self) -> Result<Vec<Location>, Error> {
+    pub(in crate::xphone) async fn locations(&self) -> Result<Vec<Location>, Error> {
         let locations: Vec<wire::Location> = self.get("locations", &["locations"], &[]).await?;
         Ok(locations.into_iter().map(Into::into).collect())
     }
@@ -56,7 +56,7 @@ impl XPhone {
     ///
     /// # Errors
     /// As all calls fail; never about one user.
-    pub async fn users_page(&self, after: Option<UserGuid>, limit: u16) -> Result<UsersPage, Error> {
+    pub(in crate::xphone) async fn users_page(&self, after: Option<UserGuid>, limit: u16) -> Result<UsersPage, Error> {
         let limit = limit.clamp(1, USERS_PER_PAGE_MAX).to_string();
         let after = after.map(|after| after.to_string());
         let mut query = vec![("limit", limit.as_str())];
@@ -71,7 +71,7 @@ impl XPhone {
     ///
     /// # Errors
     /// `Contract` if the pages do not end; and as all calls fail, then without any user.
-    pub async fn users(&self) -> Result<Vec<User>, Error> {
+    pub(in crate::xphone) async fn users(&self) -> Result<Vec<User>, Error> {
         let mut users = Vec::new();
         let mut after = None;
         for _ in 0..PAGES_MAX {
@@ -90,7 +90,7 @@ impl XPhone {
     ///
     /// # Errors
     /// As all calls fail; never about one user.
-    pub async fn presence(&self) -> Result<Snapshot, Error> {
+    pub(in crate::xphone) async fn presence(&self) -> Result<Snapshot, Error> {
         let snapshot: wire::Snapshot = self.get("presence", &["presence"], &[]).await?;
         Ok(snapshot.into())
     }
@@ -99,7 +99,7 @@ impl XPhone {
     ///
     /// # Errors
     /// As all calls fail; never about one user.
-    pub async fn appointments(&self, origin: &str) -> Result<Vec<ListedAppointment>, Error> {
+    pub(in crate::xphone) async fn appointments(&self, origin: &str) -> Result<Vec<ListedAppointment>, Error> {
         const CALL: &str = "appointments";
         let listed: Readable<wire::ListedAppointment> = self.get(CALL, &["appointments"], &[("origin", origin)]).await?;
         Ok(listed.into_values(CALL))
@@ -110,7 +110,12 @@ impl XPhone {
     /// # Errors
     /// `Refused`, about this user: 404 no such user, 409 the key belongs to another origin, 422 no such profile or status;
     /// and as all calls fail.
-    pub async fn put_appointment(&self, user: UserGuid, key: &str, appointment: &Appointment) -> Result<(), Error> {
+    pub(in crate::xphone) async fn put_appointment(
+        &self,
+        user: UserGuid,
+        key: &str,
+        appointment: &Appointment,
+    ) -> Result<(), Error> {
         let body = serde_json::to_vec(&wire::Appointment::from(appointment))
             .map_err(|_| contract("put appointment", "our own question cannot be written"))?;
         let question = self.about_appointment("put appointment", Method::PUT, user, key, Some(body));
@@ -123,7 +128,7 @@ impl XPhone {
     ///
     /// # Errors
     /// `Refused`, about this user: 409 the key belongs to another origin; and as all calls fail.
-    pub async fn delete_appointment(&self, user: UserGuid, key: &str) -> Result<(), Error> {
+    pub(in crate::xphone) async fn delete_appointment(&self, user: UserGuid, key: &str) -> Result<(), Error> {
         let question = self.about_appointment("delete appointment", Method::DELETE, user, key, None);
         let response = self.answer(&question, Some(self.transport.patience.request)).await?;
         if response.status() == StatusCode::NOT_FOUND {

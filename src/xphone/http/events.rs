@@ -9,20 +9,10 @@ use tokio::time::timeout;
 use super::sse::{Message, Parser};
 use super::transport::{Question, broken, contract, parsed, unreachable};
 use super::{XPhone, wire};
-use crate::xphone::Error;
 use crate::xphone::error::Silence;
-use crate::xphone::values::Event;
+use crate::xphone::{Error, Heard};
 
 const CALL: &str = "presence/events";
-
-/// What the stream tells.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Heard {
-    /// A user's presence changed.
-    Event(Box<Event>),
-    /// Nothing changed, and the connection is alive.
-    KeepAlive,
-}
 
 impl XPhone {
     /// Listens to what changed after the sequence `since`, as it stands in a snapshot or in the last event.
@@ -34,7 +24,7 @@ impl XPhone {
     /// # Errors
     /// `Gone`: the server no longer holds the events after `since`; read the snapshot and listen from its sequence. And as all calls
     /// fail.
-    pub async fn events(&self, since: u64) -> Result<BoxStream<'static, Result<Heard, Error>>, Error> {
+    pub(in crate::xphone) async fn events(&self, since: u64) -> Result<BoxStream<'static, Result<Heard, Error>>, Error> {
         let question = self.reading(CALL, &["presence", "events"], &[("since", &since.to_string())]);
         // The answer never ends, so only its beginning is bounded. Logging in has its own bounds within.
         let patience = self.transport.patience;

@@ -26,11 +26,9 @@ use crate::clock::Clock;
 use crate::config;
 use crate::xphone::Error;
 
-pub use self::events::Heard;
-
 /// XPhone, as the gateway speaks to it. Clones share one log-in and one set of connections.
 #[derive(Clone, Debug)]
-pub struct XPhone {
+pub(super) struct XPhone {
     transport: Transport,
     session: Arc<Session>,
 }
@@ -40,11 +38,11 @@ impl XPhone {
     ///
     /// # Errors
     /// `SetUp` if there can be no encrypted connections at all, for instance for want of root certificates.
-    pub fn new(settings: &config::Xphone, clock: Clock) -> Result<Self, Error> {
+    pub(super) fn new(settings: &config::XphoneHttp, clock: Clock) -> Result<Self, Error> {
         Self::with_patience(settings, clock, Patience::default())
     }
 
-    fn with_patience(settings: &config::Xphone, clock: Clock, patience: Patience) -> Result<Self, Error> {
+    fn with_patience(settings: &config::XphoneHttp, clock: Clock, patience: Patience) -> Result<Self, Error> {
         let transport = Transport::new(settings.base_url.clone(), clock.clone(), patience)?;
         let session = Arc::new(Session::new(transport.clone(), settings, clock));
         Ok(Self { transport, session })

@@ -65,7 +65,7 @@ struct Grant {
 }
 
 impl Session {
-    pub(super) fn new(transport: Transport, settings: &config::Xphone, clock: Clock) -> Self {
+    pub(super) fn new(transport: Transport, settings: &config::XphoneHttp, clock: Clock) -> Self {
         let (account_name, password) = (settings.account_name.clone(), settings.password.clone());
         Self { transport, clock, account_name, password, state: Mutex::default(), tries: AtomicU64::new(0) }
     }

@@ -14,7 +14,7 @@ impl XPhone {
     ///
     /// # Errors
     /// `Refused`, about this place: 404 there is no such place; and as all calls fail.
-    pub async fn profile_templates(&self, place: Place) -> Result<Vec<ListedTemplate>, Error> {
+    pub(in crate::xphone) async fn profile_templates(&self, place: Place) -> Result<Vec<ListedTemplate>, Error> {
         let question = self.about_templates("profileTemplates", Method::GET, place, None, None);
         let response = self.answer(&question, Some(self.transport.patience.request)).await?;
         let listed: Vec<wire::Template> = json(&question, self.transport.sorted(&question, response).await?).await?;
@@ -25,7 +25,12 @@ impl XPhone {
     ///
     /// # Errors
     /// `Refused`, about this place: 404 there is no such place, 409 and 422 the server does not accept it; and as all calls fail.
-    pub async fn put_profile_template(&self, place: Place, name: &str, template: &Template) -> Result<Put, Error> {
+    pub(in crate::xphone) async fn put_profile_template(
+        &self,
+        place: Place,
+        name: &str,
+        template: &Template,
+    ) -> Result<Put, Error> {
         const CALL: &str = "put profile template";
         let body = serde_json::to_vec(&wire::Template::active(name, template))
             .map_err(|_| contract(CALL, "our own question cannot be written"))?;
@@ -41,7 +46,7 @@ impl XPhone {
     ///
     /// # Errors
     /// `Refused`, about this place: 409 the template is in use; and as all calls fail.
-    pub async fn delete_profile_template(&self, place: Place, name: &str) -> Result<(), Error> {
+    pub(in crate::xphone) async fn delete_profile_template(&self, place: Place, name: &str) -> Result<(), Error> {
         let question = self.about_templates("delete profile template", Method::DELETE, place, Some(name), None);
         let response = self.answer(&question, Some(self.transport.patience.request)).await?;
         if response.status() == StatusCode::NOT_FOUND {

@@ -234,9 +234,12 @@ impl From<Capabilities> for values::Capabilities {
         Self {
             server_version: wire.server_version,
             appointments: wire.appointments,
+            appointments_end: true,
             forwarding_on_appointment: wire.forwarding_on_appointment,
             events: wire.events,
+            profiles: true,
             profile_templates: wire.profile_templates,
+            tree: true,
         }
     }
 }

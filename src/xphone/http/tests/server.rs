@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
 use crate::config;
-use crate::xphone::XPhone;
+use crate::xphone::http::XPhone;
 use crate::xphone::http::transport::Patience;
 
 pub(super) const PREFIX: &str = "/XPhoneConnect/WebClientApi/api/v1";
@@ -122,11 +122,10 @@ pub(super) async fn world(reply: impl Fn(&Asked) -> Reply + Send + Sync + 'stati
 /// A client of a server on this port.
 pub(super) fn client_of(port: u16, patience: Patience) -> (XPhone, Clock) {
     let clock = Clock::standing_at(noon());
-    let settings = config::Xphone {
+    let settings = config::XphoneHttp {
         base_url: format!("http://127.0.0.1:{port}/XPhoneConnect/WebClientApi").parse().unwrap(),
         account_name: "gateway".to_owned(),
         password: PASSWORD.into(),
-        origin: "MSTeams".to_owned(),
     };
     (XPhone::with_patience(&settings, clock.clone(), patience).unwrap(), clock)
 }

@@ -123,7 +123,7 @@ impl People {
         let people = difference(&[], self.teams.iter().zip(&self.xphone).map(person).collect());
         let lease = Lease { name: "directory", holder: Uuid::new_v4() };
         let is_told = store.hold_lease(lease.name, lease.holder, now, SignedDuration::from_secs(1)).await?
-            && store.replace_tree(&locations, &statuses, lease).await?
+            && store.replace_tree(Some(&locations), &statuses, lease).await?
             && store.write_difference(&people, lease, now).await?;
         store.release_lease(lease).await?;
         if is_told { Ok(()) } else { Err("somebody else writes people".into()) }

@@ -19,14 +19,14 @@ use crate::store::subscription::StoredSubscription;
 use crate::store::withdrawal::Left;
 use crate::store::{Store, StoreError};
 use crate::tasks::confirmer::Confirmer;
-use crate::tasks::dispatcher::{APPOINTMENT_KEY, Dispatcher, TeamsCourier, XphoneCourier};
+use crate::tasks::dispatcher::{Dispatcher, TeamsCourier, XphoneCourier};
 use crate::tasks::driver::{Task, chain};
 use crate::tasks::reconciler::{Purpose, Reconciler};
 use crate::tasks::subscriptions::{account_token, is_ours};
 use crate::tasks::{Activators, Progress, TaskError};
 use crate::telemetry::Metrics;
 use crate::trace::Tracer;
-use crate::xphone::XPhone;
+use crate::xphone::{APPOINTMENT_KEY, XPhone};
 use crate::{graph, xphone};
 
 /// Appointments deleted at the same time that nothing is recorded about.

@@ -15,6 +15,7 @@ pub mod sign_in;
 mod signals;
 #[cfg(feature = "emulator")]
 mod simulate;
+mod statuses;
 mod token;
 mod tree;
 mod withdraw;
@@ -67,6 +68,8 @@ enum Command {
     Mapping,
     /// See and release what is held back because it would drop many people at once.
     Directory(directory::Directory),
+    /// List the statuses that people show in XPhone, with the GUIDs by which the settings name them (net-tcp); needs no database.
+    Statuses,
     /// Import locations, groups and who sits where, if XPhone's server does not tell them (net-tcp).
     Tree(tree::Tree),
     /// Take back everything the gateway shows, in XPhone and in Teams, before it is removed; refuses while a gateway runs.
@@ -125,6 +128,7 @@ async fn dispatch(line: CommandLine, surroundings: Surroundings) -> Result<ExitC
         Command::Explain(explain) => explain.run(&sources).await,
         Command::Mapping => Ok(mapping::run()),
         Command::Directory(directory) => directory.run(&sources).await,
+        Command::Statuses => statuses::run(&sources).await,
         Command::Tree(tree) => tree.run(&sources).await,
         Command::Withdraw(withdraw) => Box::pin(withdraw.run(&sources)).await,
         Command::Decrypt(decrypt) => decrypt.run(),

@@ -76,7 +76,7 @@ async fn the_published_mapping_is_printed_without_any_settings() {
 #[tokio::test]
 async fn a_wrong_setting_is_named_with_what_it_got_and_may_be() {
     type Row<'a> = (&'a [(&'a str, Option<&'a str>)], &'a [&'a str]);
-    let table: [Row<'_>; 21] = [
+    let table: [Row<'_>; 24] = [
         (&[("GATEWAY__GRAPH__TENANT", Some("x"))], &["graph", "`tenant`", "tenant_id"]),
         (&[("GATEWAY__GRPAH__TENANT_ID", Some("x"))], &["`grpah`", "graph"]),
         (&[("GATEWAY__GRAPH__PUSH", Some("perhaps"))], &["graph.push", "perhaps", "boolean"]),
@@ -88,6 +88,28 @@ async fn a_wrong_setting_is_named_with_what_it_got_and_may_be() {
         ),
         (&[("GATEWAY__GRAPH__CLOUD", Some("moon"))], &["graph.cloud is \"moon\"", "global, us-gov-l4 or us-gov-l5"]),
         (&[("GATEWAY__XPHONE__BASE_URL", Some("http://xphone.example"))], &["xphone.base_url", "https", "loopback"]),
+        (&[("GATEWAY__XPHONE__TRANSPORT", Some("soap"))], &["xphone.transport", "soap", "http or net-tcp"]),
+        (
+            &[
+                ("GATEWAY__XPHONE__TRANSPORT", Some("net-tcp")),
+                ("GATEWAY__XPHONE__NET_TCP__ADDRESS", Some("https://xphone.example")),
+            ],
+            &["xphone.net_tcp.address", "net.tcp://", "xphone.net_tcp.certificate_sha256", "fingerprint"],
+        ),
+        (
+            &[
+                ("GATEWAY__XPHONE__TRANSPORT", Some("net-tcp")),
+                ("GATEWAY__XPHONE__NET_TCP__CERTIFICATE_SHA256", Some("12:34")),
+                ("GATEWAY__XPHONE__NET_TCP__PRESENCE_STATES__BUSY", Some("10000000-0000-0000-0000-000000000003")),
+                ("GATEWAY__XPHONE__NET_TCP__PRESENCE_STATES__OFFLINE", Some("10000000-0000-0000-0000-000000000003")),
+            ],
+            &[
+                "xphone.net_tcp.certificate_sha256",
+                "64 hexadecimal digits",
+                "xphone.net_tcp.presence_states.offline",
+                "another status",
+            ],
+        ),
         (&[("GATEWAY__HTTP__ADMIN_LISTEN", Some("8081"))], &["http.admin_listen is \"8081\"", "127.0.0.1:8081"]),
         (&[("GATEWAY__XPHONE__PASSWORD", None)], &["xphone.password is not set", "GATEWAY__XPHONE__PASSWORD"]),
         (&[("GATEWAY__GRAPH__CLIENT_SECRET", None)], &["graph.client_secret is not set", "exactly one of"]),

@@ -33,7 +33,7 @@ pub(super) enum Server {
     /// Emulated over HTTP.
     Http { running: xphone::Running, password: String },
     /// A WCF service.
-    NetTcp { host: Host, _program: Program },
+    NetTcp { host: Box<Host>, _program: Program },
 }
 
 /// What somebody does in XPhone.
@@ -50,7 +50,7 @@ impl Server {
     pub(super) async fn start(way: Way) -> Result<Self, Failure> {
         if way == Way::NetTcp {
             let program = Program::compile().await?;
-            return Ok(Self::NetTcp { host: Host::start(&program).await?, _program: program });
+            return Ok(Self::NetTcp { host: Box::new(Host::start(&program).await?), _program: program });
         }
         let (account_name, password) = ("gateway".to_owned(), Uuid::new_v4().to_string());
         let (listen, clock) = (([127, 0, 0, 1], 0).into(), EmulatedClock::default());

@@ -123,11 +123,23 @@ impl Channel {
             }
             answered.await.map_err(|_| CallError::Lost(asked.why_over()))
         };
-        let answer = timeout(self.answer_within, exchange).await.map_err(|_| CallError::Lost(silent(self.answer_within)))??;
+        let Ok(answer) = timeout(self.answer_within, exchange).await else {
+            return Err(CallError::Lost(self.give_up(silent(self.answer_within))));
+        };
+        let answer = answer?;
         match answer.fault() {
             Some(fault) => Err(CallError::Fault(fault)),
             None => Ok(answer),
         }
+    }
+}
+
+impl Channel {
+    /// Whoever does not answer may be gone without a word: whoever asks next does so on another connection.
+    fn give_up(&self, failure: Failure) -> Failure {
+        let mut waiting = lock(&self.waiting);
+        waiting.answers.clear();
+        waiting.over.get_or_insert(failure).clone()
     }
 }
 

@@ -315,6 +315,12 @@ async fn whoever_does_not_answer_is_given_up() {
     let patience = Patience { answer: Duration::ZERO, ..patient() };
     let away = xphone(&settings(&server, None, true), patience).users().await.unwrap_err();
     assert!(matches!(away, Error::Unreachable { maybe_applied: false, .. }), "{away:?}");
+    // The connection is not used again: it may lead nowhere.
+    let target = Target { server: server.address.clone(), tls: None };
+    let patience = Patience { answer: Duration::ZERO, ..self::patient() };
+    let (channel, _events) = Channel::open(&target, Endpoint::V2, patience).await.unwrap();
+    assert!(matches!(channel.call("x/y", contract::body("y", [])).await, Err(CallError::Lost(Failure::Silent(_)))));
+    assert!(matches!(channel.call("x/y", contract::body("y", [])).await, Err(CallError::NotSent(Failure::Silent(_)))));
 }
 
 #[tokio::test]

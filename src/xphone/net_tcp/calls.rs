@@ -8,6 +8,7 @@ use super::channel::{Channel, Patience, Target};
 use super::contract::{self, MapEntry};
 use super::endpoint::Endpoint;
 use super::failure::{About, CallError, unreachable};
+use crate::trace;
 use crate::xphone::Error;
 
 /// From this version on changes of users' whole information are told.
@@ -78,7 +79,12 @@ impl Line {
 
     async fn ask(&self, operation: &'static str, parameters: impl IntoIterator<Item = Element>) -> Result<Message, CallError> {
         let action = contract::action(self.channel.endpoint.contract(), operation);
-        self.channel.call(&action, contract::body(operation, parameters)).await
+        let span = trace::call("xphone", operation);
+        let answer = self.channel.call(&action, contract::body(operation, parameters)).await;
+        if let (Some(span), Err(_)) = (span, &answer) {
+            span.fail("no answer".to_owned());
+        }
+        answer
     }
 
     /// Everybody's presence.

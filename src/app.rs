@@ -239,14 +239,20 @@ impl App {
         let (tracker, stop_tasks, stop_http) = (TaskTracker::new(), CancellationToken::new(), CancellationToken::new());
         let (deposits, depositor) = depositor::channel(self.store.clone(), self.activators.clone());
         let webhook = Webhook { deposits, clock: self.clock.clone(), metrics: self.metrics.clone(), tracer: self.tracer.clone() };
-        tracker.spawn(depositor.run(stop_tasks.clone()));
+        // What is still coming in when the gateway stops is written as well: posts are taken until the public listener has ended.
+        let listened = CancellationToken::new();
+        tracker.spawn(depositor.run(listened.clone()));
         let (delegated, store, clock) = (self.delegated.clone(), self.store.clone(), self.clock.clone());
         let (enrolments, desk) = desk::open(delegated, store, clock, self.activators.clone());
         tracker.spawn(desk.run(stop_tasks.clone()));
         // Whoever sends slowly holds a body's worth of memory.
         let in_time = TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, REQUEST_MAX);
         let answers = http::public_router(webhook, self.sign_in()).layer(in_time);
-        tracker.spawn(serve(public, answers, stop_http.clone()));
+        let answering = serve(public, answers, stop_http.clone());
+        tracker.spawn(async move {
+            let _when_ended = listened.drop_guard();
+            answering.await;
+        });
         tracker.spawn(serve(admin, http::admin_router(self.admin(enrolments), REQUEST_MAX), stop_http.clone()));
         tracker.close();
         let standing = Standing::default();

@@ -58,6 +58,14 @@ class Dockerfile(unittest.TestCase):
         ignored = (ROOT / ".dockerignore").read_text().splitlines()
         for needed in ("Cargo.toml", "Cargo.lock", ".cargo", ".sqlx", "src", "migrations", "config.default.toml", "sqlx.toml", "tests", "benches"):
             self.assertNotIn(needed, ignored)
+        included = []
+        for source in [*ROOT.glob("src/**/*.rs"), *ROOT.glob("*/src/**/*.rs")]:
+            for name in re.findall(r'include_(?:str|bytes)!\("([^"]+)"\)', source.read_text()):
+                included.append((source.parent / name).resolve().relative_to(ROOT))
+        self.assertIn(pathlib.Path("config.default.toml"), included)
+        for path in included:
+            self.assertNotIn(path.parts[0], ignored, f"{path} is compiled in")
+            self.assertNotEqual(path.suffix, ".md", f"{path} is compiled in")
 
 
 class Compose(unittest.TestCase):

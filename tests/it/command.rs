@@ -207,9 +207,19 @@ impl Serving {
     }
 
     /// SIGTERM; how it ended and what it logged last.
-    pub async fn stop(mut self) -> (Option<i32>, String) {
+    pub async fn stop(self) -> (Option<i32>, String) {
+        self.terminate().await;
+        self.ended().await
+    }
+
+    /// SIGTERM alone.
+    pub async fn terminate(&self) {
         let id = self.child.id().unwrap().to_string();
         assert!(Command::new("sh").args(["-c", "kill -TERM \"$0\"", &id]).status().await.unwrap().success());
+    }
+
+    /// How it ended, once it has, and what it logged last.
+    pub async fn ended(mut self) -> (Option<i32>, String) {
         let status = tokio::time::timeout(PATIENCE, self.child.wait()).await.expect("it does not stop").unwrap();
         let mut rest = String::new();
         while let Some(line) = self.log.next_line().await.unwrap() {

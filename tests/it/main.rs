@@ -18,6 +18,7 @@ mod chain;
 mod command;
 mod command_emulate;
 mod command_health;
+mod command_stop;
 mod command_token;
 mod command_try_out;
 mod command_upgrade;

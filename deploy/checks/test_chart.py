@@ -209,6 +209,16 @@ class Rendered(unittest.TestCase):
         self.assertEqual(off["GATEWAY__GRAPH__PUSH"], "false")
         self.assertNotIn("GATEWAY__HTTP__PUBLIC_URL", off, "an empty value is no value")
 
+    def test_a_section_in_a_section_arrives_as_well(self):
+        these = changed(SETS["least"], "settings.xphone.transport", "net-tcp")
+        these = changed(these, "settings.xphone.base_url", "")
+        these = changed(these, "settings.xphone.net_tcp.address", "net.tcp://xphone.example:3344/")
+        these = changed(these, "settings.xphone.net_tcp.presence_states.busy", "00000000-0000-0000-0000-000000000003")
+        told = environment(only(rendered(these), "Deployment")["spec"]["template"]["spec"]["containers"][0])
+        self.assertEqual(told["GATEWAY__XPHONE__NET_TCP__ADDRESS"], "net.tcp://xphone.example:3344/")
+        self.assertEqual(told["GATEWAY__XPHONE__NET_TCP__PRESENCE_STATES__BUSY"], "00000000-0000-0000-0000-000000000003")
+        self.assertNotIn("GATEWAY__XPHONE__BASE_URL", told)
+
     def test_each_service_leads_to_its_listener_of_the_gateways_alone(self):
         for name, these in SETS.items():
             objects = rendered(these)

@@ -56,6 +56,19 @@ adminBootstrapToken: ADMIN__BOOTSTRAP_TOKEN
 {{- if kindIs "float64" . -}}{{ int64 . }}{{- else -}}{{ . }}{{- end -}}
 {{- end -}}
 
+{{/* Variables for the settings of a section and of the sections in it; those without a value are left out. */}}
+{{- define "presence-gateway.settings" -}}
+{{- $path := .path -}}
+{{- range $name, $value := .settings }}
+{{- if kindIs "map" $value }}
+{{- include "presence-gateway.settings" (dict "path" (printf "%s__%s" $path (upper $name)) "settings" $value) }}
+{{- else if not (or (kindIs "invalid" $value) (eq (toString $value) "")) }}
+- name: {{ printf "%s__%s" $path (upper $name) }}
+  value: {{ include "presence-gateway.scalar" $value | quote }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
 {{/* What the admin listener speaks. */}}
 {{- define "presence-gateway.adminScheme" -}}
 {{- if get .Values.settings.http "admin_tls_certificate_file" -}}HTTPS{{- else -}}HTTP{{- end -}}
@@ -68,12 +81,7 @@ adminBootstrapToken: ADMIN__BOOTSTRAP_TOKEN
 - name: GATEWAY__HTTP__ADMIN_LISTEN
   value: "0.0.0.0:8081"
 {{- range $section, $settings := .Values.settings }}
-{{- range $name, $value := $settings }}
-{{- if not (or (kindIs "invalid" $value) (eq (toString $value) "")) }}
-- name: {{ printf "GATEWAY__%s__%s" (upper $section) (upper $name) }}
-  value: {{ include "presence-gateway.scalar" $value | quote }}
-{{- end }}
-{{- end }}
+{{- include "presence-gateway.settings" (dict "path" (printf "GATEWAY__%s" (upper $section)) "settings" $settings) }}
 {{- end }}
 {{- $entries := .Values.secrets }}
 {{- range $entry, $setting := include "presence-gateway.secretSettings" . | fromYaml }}
@@ -168,7 +176,9 @@ capabilities:
 {{- if ne (empty $s.graphClientCertificate.key) (empty $s.graphClientKey.key) -}}
 {{- fail "secrets.graphClientCertificate and secrets.graphClientKey go together" -}}
 {{- end -}}
-{{- range $needed := list "graph.tenant_id" "graph.client_id" "xphone.base_url" "xphone.account_name" -}}
+{{- $all := list "graph.tenant_id" "graph.client_id" "xphone.account_name" -}}
+{{- if ne (toString (get .Values.settings.xphone "transport")) "net-tcp" }}{{ $all = append $all "xphone.base_url" }}{{ end -}}
+{{- range $needed := $all -}}
 {{- $path := splitList "." $needed -}}
 {{- if empty (get (get $.Values.settings (first $path) | default dict) (last $path)) -}}
 {{- fail (printf "settings.%s is needed" $needed) -}}

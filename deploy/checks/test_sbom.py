@@ -83,6 +83,13 @@ class BillOfMaterials(unittest.TestCase):
             again = sbom.write(pathlib.Path(folder) / "again.json")
             self.assertEqual(again.read_text(), self.text)
 
+    def test_the_summary_counts_all_of_it(self):
+        counted = [line.split("|") for line in sbom.summary().splitlines()]
+        inside = next(int(cells[2]) for cells in counted if "in the program " in cells[1])
+        self.assertEqual(inside, len(self.named({"required"})))
+        heading = next(number for number, cells in enumerate(counted) if len(cells) > 1 and "licence" in cells[1])
+        self.assertEqual(sum(int(cells[2]) for cells in counted[heading + 2:]), inside)
+
     def test_who_needs_whom_is_told_of_each(self):
         told = {it["ref"]: it.get("dependsOn", []) for it in self.bom["dependencies"]}
         references = {it["bom-ref"] for it in self.bom["components"]} | {sbom.PROGRAM}

@@ -27,7 +27,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::reconcile::Timing;
 use crate::graph::token::{Delegated, People};
-use crate::http::{self, Admin, Auth, SignIn, Webhook};
+use crate::http::{self, Admin, Auth, Reports, SignIn, Webhook};
 use crate::store::feed::Feed;
 use crate::store::sign::{Saying, Sign};
 use crate::store::{Store, StoreError};
@@ -276,6 +276,7 @@ impl App {
             activators: self.activators.clone(),
             auth: self.auth.clone(),
             enrolments,
+            reports: Reports::new(self.clock.clone()),
             public_url: self.public_url.clone(),
             timing: self.timing,
             presence_kept: self.presence_kept,

@@ -66,6 +66,7 @@ pub struct Metrics {
     xphone_connected: Gauge<i64>,
     xphone_events: Counter<u64>,
     sign_ins: Counter<u64>,
+    microphone_reports: Counter<u64>,
     task_runs: Counter<u64>,
     task_last_success: Gauge<f64>,
 }
@@ -204,6 +205,11 @@ impl Metrics {
                 "Events of XPhone by what became of them: `recorded`, `overtaken` by a newer one heard with it, `old`",
             ),
             sign_ins: make.counter("sign_ins", &["result"], "Pages shown to users who link their own Teams account, by how it went"),
+            microphone_reports: make.counter(
+                "microphone_reports",
+                &["result"],
+                "Reports of workstations by what became of them: `changed` something, `unchanged`, `throttled`, `refused`",
+            ),
             task_runs: make.counter("task_runs", &["task", "result"], "Runs of tasks by result: `ok`, `failed`"),
             task_last_success: make.gauge_seconds(
                 "task_last_success_timestamp",
@@ -375,6 +381,11 @@ impl Metrics {
     /// Counts a page shown to somebody who links the own account, by how it went.
     pub fn count_sign_in(&self, result: &'static str) {
         self.sign_ins.add(1, &[KeyValue::new("result", result)]);
+    }
+
+    /// Counts a report of a workstation by what became of it.
+    pub fn count_microphone_report(&self, result: &'static str) {
+        self.microphone_reports.add(1, &[KeyValue::new("result", result)]);
     }
 
     /// Counts events of XPhone by what became of them.

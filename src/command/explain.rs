@@ -9,13 +9,13 @@ use jiff::{SignedDuration, Timestamp};
 use super::Failure;
 use crate::clock::Clock;
 use crate::config::Sources;
-use crate::domain::explanation::{Explanation, Holds, Letter, PolicySays, Shows, SlotSays, TeamsSays, XphoneSays};
+use crate::domain::explanation::{Explanation, Holds, Letter, MicrophoneUse, PolicySays, Shows, SlotSays, TeamsSays, XphoneSays};
 use crate::domain::mapping::TeamsNative;
 use crate::domain::microphone::MicrophoneSync;
 use crate::domain::policy::Level;
 use crate::domain::presence::Presence;
 use crate::domain::reconcile::{Echo, Source};
-use crate::domain::slot::{Look, SlotName};
+use crate::domain::slot::{Audience, Look, SlotName};
 use crate::domain::template::ProfileTemplate;
 use crate::domain::timeline::Sending;
 
@@ -80,6 +80,7 @@ pub fn describe(explanation: &Explanation) -> Result<String, std::fmt::Error> {
         .teams_itself
         .map_or("nothing known".to_owned(), |known| format!("{}, since {}", known.native.label(), age(known.since, now)));
     writeln!(text, "Teams itself  {itself}")?;
+    describe_microphone(&mut text, &explanation.microphone_use, now)?;
     for slot in &explanation.slots {
         describe_slot(&mut text, slot, now)?;
     }
@@ -103,10 +104,22 @@ fn describe_policy(text: &mut String, explanation: &Explanation) -> std::fmt::Re
 }
 
 fn microphone_says(microphone: &Holds<MicrophoneSync>) -> String {
-    let MicrophoneSync { enabled, processes } = &microphone.value;
+    let MicrophoneSync { enabled, processes, .. } = &microphone.value;
     let active = processes.iter().filter(|process| process.active).count();
     let told = if *enabled { format!("on, {active} programs") } else { "off".to_owned() };
     format!("{told} (from {})", microphone.from.label())
+}
+
+/// Says nothing where nothing is reported.
+fn describe_microphone(text: &mut String, says: &MicrophoneUse, now: Timestamp) -> std::fmt::Result {
+    for program in &says.reported.in_use {
+        let (since, heard) = (age(program.since, now), age(program.reported_at, now));
+        writeln!(text, "in use        the microphone, by {}, since {since}, reported {heard}", program.process)?;
+    }
+    if let Some(held) = says.held {
+        writeln!(text, "              not told again before it was free: {} {}", held.why.label(), age(held.since, now))?;
+    }
+    Ok(())
 }
 
 fn template_says(template: &Holds<ProfileTemplate>) -> String {
@@ -190,6 +203,7 @@ fn shown(shows: &Shows, now: Timestamp) -> String {
         Some(Look::Status(status)) => format!(" with status {status}"),
         None => String::new(),
     };
+    let to = if shows.audience == Audience::TeamColleagues { ", to team colleagues" } else { "" };
     let what = shows.subject.as_ref().map_or_else(|| words(shows.presence).to_owned(), |subject| format!("{subject:?}"));
     let since = age(shows.since, now);
     let ended = if shows.given_up { "; Teams is read before it is taken back" } else { "" };
@@ -197,7 +211,7 @@ fn shown(shows: &Shows, now: Timestamp) -> String {
         None => format!("{what}, since {since}, not confirmed by Graph yet{ended}"),
         Some(until) => {
             let unless = if shows.look.is_some() { "at the latest" } else { "unless renewed" };
-            format!("{what}{look}, since {since}, until {} {unless}{ended}", age(until, now))
+            format!("{what}{look}{to}, since {since}, until {} {unless}{ended}", age(until, now))
         }
     }
 }

@@ -6,11 +6,11 @@ use jiff::Timestamp;
 
 use super::ids::{TeamsUserId, UserGuid};
 use super::mapping::{Cause, TeamsNative, TeamsWords, XphoneEntry, read_teams, telling_word};
-use super::microphone::MicrophoneSync;
+use super::microphone::{Microphone, MicrophoneSync, Process};
 use super::policy::{self, Level, Mode, TeamsSync};
 use super::presence::Presence;
 use super::reconcile::{Decision, Echo, Profile, Reason, Remembered, Snapshot, Source, decide, echo, on_trial};
-use super::slot::{Look, Record, Slot, SlotName, Suppression, TeamsSlot};
+use super::slot::{Audience, Held, Look, Record, Slot, SlotName, Suppression, TeamsSlot};
 use super::template::ProfileTemplate;
 use super::timeline::{OnTrial, Sending, reason, sending};
 
@@ -98,6 +98,8 @@ pub struct Explanation {
     pub policy: PolicySays,
     /// Which programs are told of when they use the microphone.
     pub microphone: Holds<MicrophoneSync>,
+    /// What the user's workstations report of it.
+    pub microphone_use: MicrophoneUse,
     /// The central profile template.
     pub template: Holds<ProfileTemplate>,
     /// The user's *My Profiles*, in their order.
@@ -156,6 +158,17 @@ pub struct XphoneSays {
     pub says_do_not_disturb: bool,
 }
 
+/// What a user's workstations report of the microphone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MicrophoneUse {
+    /// All programs that were reported lately, by the names of their entries.
+    pub reported: Microphone,
+    /// What is to be told of them.
+    pub tells: Option<Process>,
+    /// That is not shown again before it has ended.
+    pub held: Option<Held>,
+}
+
 /// What may be shown, and the level that each part of it comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PolicySays {
@@ -203,6 +216,8 @@ pub struct Shows {
     pub subject: Option<String>,
     /// How it looks, in XPhone.
     pub look: Option<Look>,
+    /// Who sees it.
+    pub audience: Audience,
     /// What it is shown for; `None`: not known, an earlier run made it.
     pub cause: Option<Cause>,
     /// Since when.
@@ -239,6 +254,11 @@ impl Explanation {
             xphone: xphone(facts),
             policy: policy(facts),
             microphone: facts.microphone.clone(),
+            microphone_use: MicrophoneUse {
+                reported: snapshot.microphone.clone(),
+                tells: snapshot.microphone.shows(snapshot.now).cloned(),
+                held: decision.microphone_held,
+            },
             template: facts.template.clone(),
             profiles: snapshot.profiles.clone(),
             has_busy_status: snapshot.busy_status.is_some(),
@@ -334,6 +354,7 @@ fn in_xphone(slot: &Slot) -> Recorded {
                 presence: held.presence,
                 subject: Some(held.appointment.subject.clone()),
                 look: Some(held.appointment.look),
+                audience: held.appointment.audience,
                 cause: held.cause,
                 since: held.since,
                 until: Some(held.until),
@@ -349,8 +370,8 @@ fn in_teams(slot: TeamsSlot, presence: Presence, cause: Cause) -> Recorded {
         Record::Empty => (None, None),
         Record::Suppressed { why, since } => (None, Some((why, since))),
         Record::Shown { since, reached, given_up, .. } => {
-            let until = reached.map(|reached| reached.until);
-            (Some(Shows { presence, subject: None, look: None, cause: Some(cause), since, until, given_up }), None)
+            let (until, audience) = (reached.map(|reached| reached.until), Audience::Everybody);
+            (Some(Shows { presence, subject: None, look: None, audience, cause: Some(cause), since, until, given_up }), None)
         }
     }
 }

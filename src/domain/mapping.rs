@@ -55,6 +55,8 @@ pub enum Cause {
     Call,
     /// Do not disturb.
     DoNotDisturb,
+    /// A program uses the microphone: a cause of its own beside what Teams says.
+    Microphone,
 }
 
 /// One reading of Teams' two words.
@@ -178,13 +180,14 @@ impl Cause {
         match self {
             Self::Call => "call",
             Self::DoNotDisturb => "do_not_disturb",
+            Self::Microphone => "microphone",
         }
     }
 
     /// The cause that [`label`](Self::label) names.
     #[must_use]
     pub fn from_label(label: &str) -> Option<Self> {
-        [Self::Call, Self::DoNotDisturb].into_iter().find(|cause| cause.label() == label)
+        [Self::Call, Self::DoNotDisturb, Self::Microphone].into_iter().find(|cause| cause.label() == label)
     }
 }
 
@@ -308,6 +311,8 @@ impl XphoneEntry {
         match cause {
             Cause::Call => self.telephone_state & TELEPHONE_BUSY != 0 || matches!(self.meeting, Meeting::Audio | Meeting::Video),
             Cause::DoNotDisturb => self.own_status == Some(StatusKind::DoNotDisturb),
+            // Shown in XPhone only.
+            Cause::Microphone => false,
         }
     }
 }

@@ -1,5 +1,9 @@
 //! Which programs may be told of when they use the microphone, under which name, and how a running program finds its entry.
 
+mod usage;
+
+pub use usage::{HEARTBEAT, InUse, Microphone, PROBE_MAX, REPORT_LIFE, merge};
+
 /// So many entries a table has at most.
 pub const PROCESSES_MAX: usize = 200;
 /// So many characters a process or an alias has at most.
@@ -23,9 +27,11 @@ pub struct MicrophoneSync {
     pub enabled: bool,
     /// Of which programs; the first that is in use is shown.
     pub processes: Vec<Process>,
+    /// Programs, and their families, that prove no conversation whatever shorter entry they belong to.
+    pub ignored: Vec<String>,
 }
 
-/// What is wrong with a table; entries are counted from one.
+/// What is wrong with a table or an ignore list; entries are counted from one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TableError {
     /// There are too many entries.
@@ -40,6 +46,14 @@ pub enum TableError {
     /// Two entries are about the same program.
     #[error("entries {0} and {1} are about the same process: case, folder and .exe do not count")]
     Twice(usize, usize),
+    /// So is the ignore list.
+    #[error("ignored has {0} names; {PROCESSES_MAX} are the most")]
+    TooManyIgnored(usize),
+    /// Nothing may be told of what this is.
+    #[error(
+        "name {0} of ignored must have 1 to {NAME_CHARACTERS_MAX} characters besides folder and .exe, none of them a control character"
+    )]
+    UnfitIgnored(usize),
 }
 
 /// Process and alias of each entry that a table starts with: the vendor's, then what came up since.
@@ -70,19 +84,30 @@ const STARTING: [(&str, &str); 22] = [
     ("plugin-container", "Mozilla Firefox"),
 ];
 
-/// What always has the microphone open, or listens to dictation: it proves no conversation, whatever family it belongs to.
-const IGNORED: [&str; 18] = [
+/// What always has the microphone open, mixes, cleans or records sound, or listens to dictation: the list to start from.
+const IGNORED: [&str; 30] = [
+    "arecord",
+    "audacity",
     "audiodg",
+    "carla",
     "dragon",
     "dragonbar",
+    "easyeffects",
     "elgato wave link",
     "krisp",
     "natspeak",
     "nvidia broadcast",
     "nvidia rtx voice",
+    "obs",
     "obs64",
+    "parec",
+    "pavucontrol",
+    "pipewire",
+    "pulseeffects",
+    "pw-record",
     "rundll32",
     "sonar",
+    "soundrecorder",
     "speechruntime",
     "steelseriessonar",
     "svchost",
@@ -90,6 +115,7 @@ const IGNORED: [&str; 18] = [
     "voicemeeter",
     "voicemeeterpro",
     "wavelink",
+    "wireplumber",
 ];
 
 /// Separate the name of a family of programs from the rest of a member's name.
@@ -107,7 +133,33 @@ impl MicrophoneSync {
     /// What holds where nothing was ever set: off, and the table to start from.
     #[must_use]
     pub fn unset() -> Self {
-        Self { enabled: false, processes: starting_table() }
+        Self { enabled: false, processes: starting_table(), ignored: starting_ignored() }
+    }
+
+    /// The entry that a program belongs to: the one with the longest name that the program's name is, or begins with up to a mark.
+    ///
+    /// An ignored program competes like an entry that nobody made, so that only an entry of the very same or a longer name counts for it.
+    #[must_use]
+    pub fn entry_of(&self, program: &str) -> Option<&Process> {
+        let program = program_name(program);
+        let ignored = self.ignored.iter().map(|name| program_name(name)).filter(|name| is_of_family(&program, name));
+        let ignored = ignored.map(|name| name.len()).max();
+        let entries = self.processes.iter().map(|entry| (program_name(&entry.process), entry));
+        let (name, entry) = entries.filter(|(name, _)| is_of_family(&program, name)).max_by_key(|(name, _)| name.len())?;
+        (ignored.is_none_or(|ignored| name.len() >= ignored)).then_some(entry)
+    }
+
+    /// The same, if anything is told of it.
+    #[must_use]
+    pub fn told_of(&self, program: &str) -> Option<&Process> {
+        self.entry_of(program).filter(|entry| self.enabled && entry.active)
+    }
+
+    /// Of the programs that use the microphone, the entry to show: the first in the table's order that is active.
+    #[must_use]
+    pub fn entry_to_show<'a>(&self, in_use: impl Iterator<Item = &'a str>) -> Option<&Process> {
+        let used: Vec<&Process> = in_use.filter_map(|program| self.told_of(program)).collect();
+        self.processes.iter().find(|entry| used.iter().any(|used| std::ptr::eq(*used, *entry)))
     }
 }
 
@@ -117,6 +169,24 @@ pub fn starting_table() -> Vec<Process> {
     let entry =
         |(process, alias): (&str, &str)| Process { process: process.to_owned(), alias: Some(alias.to_owned()), active: true };
     STARTING.into_iter().map(entry).collect()
+}
+
+/// The ignore list to start from.
+#[must_use]
+pub fn starting_ignored() -> Vec<String> {
+    IGNORED.into_iter().map(str::to_owned).collect()
+}
+
+/// Whether an ignore list may be used.
+///
+/// # Errors
+/// See [`TableError`].
+pub fn check_ignored(ignored: &[String]) -> Result<(), TableError> {
+    if ignored.len() > PROCESSES_MAX {
+        return Err(TableError::TooManyIgnored(ignored.len()));
+    }
+    let is_good = |name: &String| is_fit(name) && !program_name(name).is_empty();
+    ignored.iter().position(|name| !is_good(name)).map_or(Ok(()), |unfit| Err(TableError::UnfitIgnored(unfit + 1)))
 }
 
 /// Whether a table may be used.
@@ -155,33 +225,19 @@ pub fn program_name(program: &str) -> String {
     file.strip_suffix(".exe").unwrap_or(&file).trim_end().to_owned()
 }
 
-/// The entry that a program belongs to: the one with the longest name that the program's name is, or begins with up to a mark.
-///
-/// An ignored program competes like an entry that nobody made, so that only an entry of the very same or a longer name counts for it.
-#[must_use]
-pub fn entry_of<'table>(table: &'table [Process], program: &str) -> Option<&'table Process> {
-    let program = program_name(program);
-    let ignored = IGNORED.iter().filter(|name| is_of_family(&program, name)).map(|name| name.len()).max();
-    let entries = table.iter().map(|entry| (program_name(&entry.process), entry));
-    let (name, entry) = entries.filter(|(name, _)| is_of_family(&program, name)).max_by_key(|(name, _)| name.len())?;
-    (ignored.is_none_or(|ignored| name.len() >= ignored)).then_some(entry)
-}
-
 fn is_of_family(program: &str, name: &str) -> bool {
     let rest = program.strip_prefix(name).filter(|_| !name.is_empty());
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(FAMILY_MARKS))
 }
 
-/// Of the programs that use the microphone, the entry to show: the first in the table's order that is active.
-#[must_use]
-pub fn entry_to_show<'table>(table: &'table [Process], in_use: &[&str]) -> Option<&'table Process> {
-    let used: Vec<&Process> = in_use.iter().filter_map(|program| entry_of(table, program)).collect();
-    table.iter().find(|entry| entry.active && used.iter().any(|used| std::ptr::eq(*used, *entry)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The delivered ignore list beside a table of one's own.
+    fn sync(processes: Vec<Process>) -> MicrophoneSync {
+        MicrophoneSync { enabled: true, processes, ignored: starting_ignored() }
+    }
 
     fn table(entries: &[(&str, bool)]) -> Vec<Process> {
         entries.iter().map(|(process, active)| Process { process: (*process).to_owned(), alias: None, active: *active }).collect()
@@ -205,8 +261,8 @@ mod tests {
     #[test]
     fn a_program_belongs_to_the_longest_name_of_its_family() {
         let check = |entries: &[(&str, bool)], program: &str, expected: Option<&str>| {
-            let table = table(entries);
-            assert_eq!(entry_of(&table, program).map(|entry| entry.process.as_str()), expected, "{program}");
+            let sync = sync(table(entries));
+            assert_eq!(sync.entry_of(program).map(|entry| entry.process.as_str()), expected, "{program}");
         };
         let teams = [("teams", true), ("ms-teams", true), ("ms-teams_modulehost", false), ("Zoom", true)];
         check(&teams, "ms-teams.exe", Some("ms-teams"));
@@ -229,7 +285,7 @@ mod tests {
     #[test]
     fn what_listens_always_proves_nothing_unless_an_entry_names_it() {
         let check = |entries: &[(&str, bool)], program: &str, expected: bool| {
-            assert_eq!(entry_of(&table(entries), program).is_some(), expected, "{program}");
+            assert_eq!(sync(table(entries)).entry_of(program).is_some(), expected, "{program}");
         };
         check(&[("nvidia", true)], "NVIDIA Broadcast.exe", false);
         check(&[("nvidia", true)], "NVIDIA Broadcast UI.exe", false);
@@ -238,13 +294,32 @@ mod tests {
         check(&[("nvidia broadcast ui", true)], "NVIDIA Broadcast UI.exe", true);
         check(&[("krisp", true)], "krisp.exe", true);
         check(&[], "krisp.exe", false);
+        let own = MicrophoneSync { ignored: vec![r"C:\Apps\Zoom Rooms.EXE".to_owned()], ..sync(table(&[("zoom", true)])) };
+        assert!(own.entry_of("zoom.exe").is_some() && own.entry_of("Zoom Rooms.exe").is_none());
+        let none = MicrophoneSync { ignored: Vec::new(), ..sync(table(&[("nvidia", true)])) };
+        assert!(none.entry_of("NVIDIA Broadcast.exe").is_some(), "the list is part of what is set");
+    }
+
+    #[test]
+    fn an_ignore_list_that_cannot_be_used_is_refused() {
+        let told = |names: &[&str], expected| {
+            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+            assert_eq!(check_ignored(&names), expected);
+        };
+        told(&[], Ok(()));
+        told(&["krisp", "KRISP.exe"], Ok(()));
+        told(&["krisp", ""], Err(TableError::UnfitIgnored(2)));
+        told(&[".exe"], Err(TableError::UnfitIgnored(1)));
+        told(&["a\u{0}"], Err(TableError::UnfitIgnored(1)));
+        told(&["a"; 201], Err(TableError::TooManyIgnored(201)));
+        assert_eq!(check_ignored(&starting_ignored()), Ok(()));
     }
 
     #[test]
     fn the_first_active_entry_in_use_is_shown() {
         let check = |entries: &[(&str, bool)], in_use: &[&str], expected: Option<&str>| {
-            let table = table(entries);
-            assert_eq!(entry_to_show(&table, in_use).map(Process::shown_as), expected, "{in_use:?}");
+            let sync = sync(table(entries));
+            assert_eq!(sync.entry_to_show(in_use.iter().copied()).map(Process::shown_as), expected, "{in_use:?}");
         };
         let both = [("Zoom", true), ("chrome", true)];
         check(&both, &["chrome.exe", "zoom.exe"], Some("Zoom"));
@@ -252,15 +327,17 @@ mod tests {
         check(&both, &["notepad.exe"], None);
         check(&both, &[], None);
         check(&[("Zoom", false), ("chrome", true)], &["zoom.exe", "chrome.exe"], Some("chrome"));
+        let off = MicrophoneSync { enabled: false, ..sync(table(&both)) };
+        assert_eq!(off.entry_to_show(["zoom.exe"].into_iter()), None);
         // Switched off means off, though a shorter name would do.
         check(&[("ms-teams", true), ("ms-teams_modulehost", false)], &["ms-teams_modulehost.exe"], None);
     }
 
     #[test]
     fn the_table_to_start_from_may_be_used_and_knows_what_people_use() {
-        let starting = starting_table();
-        assert_eq!(check(&starting), Ok(()));
-        let shown = |program| entry_to_show(&starting, &[program]).map(Process::shown_as);
+        assert_eq!(check(&starting_table()), Ok(()));
+        let starting = sync(starting_table());
+        let shown = |program| starting.entry_to_show([program].into_iter()).map(Process::shown_as);
         assert_eq!(shown("Zoom.exe"), Some("Zoom Meeting"));
         assert_eq!(shown("ms-teams_modulehost.exe"), Some("Microsoft Teams (V2)"));
         assert_eq!(shown("msedgewebview2.exe"), Some("Microsoft Edge"));

@@ -2,11 +2,13 @@
 //!
 //! Each side's *native* presence is worked out first; for Teams that means telling apart what our own slots look like there
 //! ([`echo`]). Then each slot is decided for itself, from the other side's native presence and from what was recorded about the slot:
-//! the appointment in XPhone ([`appointment`]), and session and preferred presence in Teams ([`teams`]).
+//! the appointment in XPhone ([`appointment`]), and session and preferred presence in Teams ([`teams`]). Where Teams leaves the
+//! appointment free, it shows that a program uses the microphone ([`microphone`]).
 
 mod appointment;
 mod clocks;
 mod echo;
+mod microphone;
 mod reason;
 mod teams;
 #[cfg(test)]
@@ -19,8 +21,9 @@ use jiff::{SignedDuration, Timestamp};
 use super::expiry;
 use super::ids::{PresenceStateGuid, ProfileGuid, TeamsUserId};
 use super::mapping::{StatusKind, TeamsNative, TeamsWords, XphoneEntry};
+use super::microphone::Microphone;
 use super::policy::EffectivePolicy;
-use super::slot::{Appointment, Slot, TeamsSlot};
+use super::slot::{Appointment, Held, Slot, TeamsSlot};
 
 pub use appointment::{APPOINTMENT_PROFILE, DO_NOT_DISTURB_SUBJECT, ON_THE_PHONE_SUBJECT, TEAMS_PROFILE};
 pub use echo::{Echo, echo};
@@ -53,6 +56,10 @@ pub struct Snapshot {
     pub profiles: Vec<Profile>,
     /// The server's status *Busy*, if it has one.
     pub busy_status: Option<PresenceStateGuid>,
+    /// What the user's workstations report, and what may be told of it.
+    pub microphone: Microphone,
+    /// That the microphone is in use must not be shown again before that has ended.
+    pub microphone_held: Option<Held>,
     /// What we recorded as shown in XPhone.
     pub appointment: Slot,
     /// Our session in Teams.
@@ -132,6 +139,8 @@ pub struct Decision {
     pub remembered: Option<Remembered>,
     /// What XPhone is to show.
     pub appointment: SlotDecision<Slot, Push>,
+    /// What to remember of a use of the microphone that is not shown again.
+    pub microphone_held: Option<Held>,
     /// What our session in Teams is to say.
     pub session: SlotDecision<TeamsSlot, TeamsPush>,
     /// What the preferred presence in Teams is to say.
@@ -192,14 +201,15 @@ struct Wake {
 pub fn decide(snapshot: &Snapshot) -> Decision {
     let snapshot = &*clocks::righted(snapshot);
     let remembered = echo::remember(snapshot);
-    let (appointment, look_again) = appointment::decide(snapshot, remembered);
+    let (appointment, microphone_held, look_again) = appointment::decide(snapshot, remembered);
     let native = remembered.map(|remembered| remembered.native);
     let (session, session_wake) = teams::session(snapshot, native);
     let (preferred, preferred_wake) = teams::preferred(snapshot, native);
-    let wakes = [Wake { revisit_at: look_again, read_at: None }, session_wake, preferred_wake];
+    let microphone_wake = Wake { revisit_at: snapshot.microphone.look_again_at(snapshot.now), read_at: None };
+    let wakes = [Wake { revisit_at: look_again, read_at: None }, microphone_wake, session_wake, preferred_wake];
     let read_teams = wakes.iter().any(|wake| wake.read_at.is_some_and(|at| at <= snapshot.now));
     let revisit_at = wakes.iter().filter_map(|wake| earliest(wake, snapshot.now)).min();
-    Decision { remembered, appointment, session, preferred, read_teams, revisit_at }
+    Decision { remembered, appointment, microphone_held, session, preferred, read_teams, revisit_at }
 }
 
 /// A read that is asked for now may fail: then it is asked for again. However near, nobody is looked at again without a pause.

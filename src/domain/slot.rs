@@ -69,6 +69,16 @@ pub enum Look {
     Status(PresenceStateGuid),
 }
 
+/// Who sees an appointment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Audience {
+    /// Everybody who sees the user at all.
+    #[default]
+    Everybody,
+    /// Team colleagues, and whoever is closer.
+    TeamColleagues,
+}
+
 /// An appointment without its times.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Appointment {
@@ -76,6 +86,8 @@ pub struct Appointment {
     pub subject: String,
     /// How it looks.
     pub look: Look,
+    /// Who sees it.
+    pub audience: Audience,
 }
 
 /// What the side was seen to do with an appointment we had set there.
@@ -131,6 +143,15 @@ impl Suppression {
     pub fn from_label(label: &str) -> Option<Self> {
         [Self::Overridden, Self::Lapsed].into_iter().find(|why| why.label() == label)
     }
+}
+
+/// Not to be shown again before its cause has ended, whatever else the slot shows meanwhile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// What happened.
+    pub why: Suppression,
+    /// When.
+    pub since: Timestamp,
 }
 
 /// What the gateway recorded about a slot; never what is visible there.

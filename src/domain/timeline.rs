@@ -2,6 +2,7 @@
 
 mod entry;
 
+use super::mapping::Cause;
 use super::presence::Presence;
 use super::reconcile::{Decision, Push, Reason, Remembered, Snapshot, TeamsPush};
 use super::slot::{Record, Slot, SlotName, TeamsSlot};
@@ -29,13 +30,15 @@ pub enum Waker {
     Appointments,
     /// An operator asked for it.
     Operator,
+    /// A workstation told something new of the microphone.
+    Microphone,
     /// The time had come by itself.
     Time,
 }
 
 impl Waker {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Notification,
         Self::Read,
         Self::Sweep,
@@ -45,6 +48,7 @@ impl Waker {
         Self::Push,
         Self::Appointments,
         Self::Operator,
+        Self::Microphone,
         Self::Time,
     ];
 
@@ -61,6 +65,7 @@ impl Waker {
             Self::Push => "push",
             Self::Appointments => "appointments",
             Self::Operator => "operator",
+            Self::Microphone => "microphone",
             Self::Time => "time",
         }
     }
@@ -79,6 +84,7 @@ impl Waker {
             Self::Appointments => 128,
             Self::Operator => 256,
             Self::Time => 512,
+            Self::Microphone => 1024,
         }
     }
 }
@@ -111,7 +117,8 @@ impl OnTrial {
     #[must_use]
     pub fn of(decision: &Decision, trial: &Decision) -> Self {
         let shown = SlotName::ALL.map(|slot| {
-            let presence = shows(slot, trial).filter(|_| reason(slot, decision) == Reason::Shadow);
+            let held_back = matches!(reason(slot, decision), Reason::Shadow | Reason::Shown(Cause::Microphone));
+            let presence = shows(slot, trial).filter(|_| held_back);
             Self::ALL.into_iter().find(|(name, shows, _)| (*name, Some(*shows)) == (slot, presence)).map_or(0, |(.., bit)| bit)
         });
         Self(shown.into_iter().fold(0, std::ops::BitOr::bitor))

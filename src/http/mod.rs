@@ -7,6 +7,7 @@ mod problem;
 pub mod sign_in;
 mod webhook;
 
+pub use admin::Reports;
 pub use admin::auth::Auth;
 pub use admin::document as admin_document;
 pub use sign_in::SignIn;
@@ -40,6 +41,8 @@ pub struct Admin {
     pub auth: Auth,
     /// Where subscriber accounts are enrolled.
     pub enrolments: Enrolments,
+    /// How often microphones are reported.
+    pub reports: Reports,
     /// Where users reach the sign-in pages, if they do.
     pub public_url: Option<Url>,
     /// Settings that the rules depend on.

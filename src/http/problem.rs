@@ -58,6 +58,8 @@ pub enum Kind {
     TooManyFailures,
     /// Too many enrolments wait for a person.
     TooManyEnrolments,
+    /// A microphone is reported too often.
+    TooManyReports,
     /// A defect of ours.
     Internal,
     /// Entra ID does not take what the settings say.
@@ -72,7 +74,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, by status.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::BadGuid,
         Self::BadQuery,
         Self::BadJson,
@@ -94,6 +96,7 @@ impl Kind {
         Self::BadBody,
         Self::TooManyFailures,
         Self::TooManyEnrolments,
+        Self::TooManyReports,
         Self::Internal,
         Self::EntraRefused,
         Self::DatabaseUnavailable,
@@ -133,6 +136,11 @@ impl Kind {
             Self::TooManyEnrolments => {
                 (StatusCode::TOO_MANY_REQUESTS, "too-many-enrolments", "Too many enrolments wait for a person")
             }
+            Self::TooManyReports => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "too-many-reports",
+                "A user's microphone is reported too often, or from too many places",
+            ),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "A defect of the gateway"),
             Self::EntraRefused => (StatusCode::BAD_GATEWAY, "entra-refused", "Entra ID does not take what the settings say"),
             Self::DatabaseUnavailable => {

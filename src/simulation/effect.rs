@@ -44,7 +44,8 @@ impl World {
                     _ => Kind::Busy,
                 };
                 let end = true_time(*end);
-                let put = Appointment { subject: appointment.subject.clone(), profile, kind, end, set_at: now };
+                let (subject, audience) = (appointment.subject.clone(), appointment.audience);
+                let put = Appointment { subject, profile, kind, audience, end, set_at: now };
                 self.oracle.appointment_pushed(now);
                 if !self.xphone.put(put) {
                     return Answer::Refused;

@@ -110,6 +110,7 @@ impl World {
             store.apply_teams(slot, decided, now, self.mutant);
         }
         store.remembered = decision.remembered;
+        store.microphone_held = decision.microphone_held;
         store.revisit_at = decision.revisit_at;
         store.decided_at = Some(now);
         if decision.read_teams && store.teams_user.is_some() {

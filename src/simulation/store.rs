@@ -7,9 +7,10 @@ use super::mutant::Mutant;
 use crate::domain::expiry;
 use crate::domain::ids::TeamsUserId;
 use crate::domain::mapping::{TeamsWords, XphoneEntry, own_status};
+use crate::domain::microphone::Microphone;
 use crate::domain::policy::{EffectivePolicy, Level, Mode};
 use crate::domain::reconcile::{Profile, Remembered, Snapshot, Source, TeamsObservation};
-use crate::domain::slot::{Live, Pending, Record, Shown, Sighting, Slot, TeamsSlot};
+use crate::domain::slot::{Held, Live, Pending, Record, Shown, Sighting, Slot, TeamsSlot};
 
 /// A provisional observation is confirmed so soon.
 const CONFIRM_AFTER: SignedDuration = SignedDuration::from_millis(250);
@@ -64,6 +65,9 @@ pub struct Store {
     pub heard_at: Option<Timestamp>,
     pub revisit_at: Option<Timestamp>,
     pub decided_at: Option<Timestamp>,
+    /// What the workstation reported last, and that it is not shown again.
+    pub microphone: Microphone,
+    pub microphone_held: Option<Held>,
     pub appointment: AppointmentRow,
     /// The session and the preferred presence.
     pub teams: [TeamsRow; 2],
@@ -87,6 +91,8 @@ impl Store {
             heard_at: None,
             revisit_at: Some(now),
             decided_at: None,
+            microphone: Microphone::default(),
+            microphone_held: None,
             appointment: AppointmentRow { slot: Slot::Empty, reached_at: None, settled_at: None },
             teams: [TeamsRow::default(); 2],
             letters: [None, None, None],
@@ -210,6 +216,8 @@ impl Store {
             xphone_heard_at: self.heard_at,
             profiles: self.profiles.clone(),
             busy_status: Some(super::BUSY_STATUS),
+            microphone: self.microphone.clone(),
+            microphone_held: self.microphone_held,
             appointment: self.appointment.slot.clone(),
             session: self.teams_slot(SESSION),
             preferred: self.teams_slot(PREFERRED),

@@ -84,10 +84,13 @@ impl World {
             }
             Some(found) => {
                 let look = found.profile.map_or(Look::Status(super::BUSY_STATUS), |index| Look::Profile(profile_guid(index)));
-                let presence =
-                    if found.subject.starts_with("Do not disturb") { Presence::DoNotDisturb } else { Presence::OnThePhone };
+                let presence = match found.audience {
+                    slot::Audience::TeamColleagues => Presence::Busy,
+                    slot::Audience::Everybody if found.subject.starts_with("Do not disturb") => Presence::DoNotDisturb,
+                    slot::Audience::Everybody => Presence::OnThePhone,
+                };
                 let shown = Shown {
-                    appointment: slot::Appointment { subject: found.subject, look },
+                    appointment: slot::Appointment { subject: found.subject, look, audience: found.audience },
                     presence,
                     cause: None,
                     since: super::world::timestamp(found.set_at),

@@ -1,6 +1,7 @@
 //! XPhone Connect as the simulation knows it: one user's telephone, meeting, status and appointment, and the stream of events.
 
 use super::story::Ms;
+use crate::domain::slot::Audience;
 
 /// The kinds of XPhone's statuses, as far as they differ here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +55,7 @@ pub struct Appointment {
     /// Which of the user's profiles, or the status busy.
     pub profile: Option<usize>,
     pub kind: Kind,
+    pub audience: Audience,
     pub end: Ms,
     pub set_at: Ms,
 }

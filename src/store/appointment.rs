@@ -10,7 +10,7 @@ use super::slot::look_columns;
 use super::{Store, StoreError, known, times};
 use crate::domain::ids::UserGuid;
 use crate::domain::presence::Presence;
-use crate::domain::slot::{Appointment, Sighting, SlotName};
+use crate::domain::slot::{Appointment, Audience, Sighting, SlotName};
 use crate::domain::timeline::Waker;
 
 /// How many people are locked at once.
@@ -128,6 +128,8 @@ impl Store {
         let (profiles, statuses): (Vec<Option<Uuid>>, Vec<Option<Uuid>>) =
             found.iter().map(|found| look_columns(found.appointment.look)).unzip();
         let presences: Vec<String> = found.iter().map(|found| found.presence.label().to_owned()).collect();
+        let colleagues_only: Vec<bool> =
+            found.iter().map(|found| found.appointment.audience == Audience::TeamColleagues).collect();
         let starts = times(found.iter().map(|found| &found.start));
         let ends = times(found.iter().map(|found| &found.end));
         let mut tx = self.begin().await?;
@@ -136,10 +138,12 @@ impl Store {
         lock.execute(&mut *tx).await?;
         let adopted = sqlx::query!(
             "with adopted as (
-                 insert into slot (user_guid, name, state, since, until, presence, subject, profile_guid, presence_status_guid, reached_at)
-                 select f.user_guid, $8, 'shown', f.start_at, f.end_at, f.presence, f.subject, f.profile_guid, f.presence_status_guid, $7
-                 from unnest($1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::timestamptz[], $6::timestamptz[], $9::text[])
-                         as f (user_guid, subject, profile_guid, presence_status_guid, start_at, end_at, presence)
+                 insert into slot (user_guid, name, state, since, until, presence, subject, profile_guid, presence_status_guid, reached_at,
+                     colleagues_only)
+                 select f.user_guid, $8, 'shown', f.start_at, f.end_at, f.presence, f.subject, f.profile_guid, f.presence_status_guid, $7,
+                     f.colleagues_only
+                 from unnest($1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::timestamptz[], $6::timestamptz[], $9::text[], $12::bool[])
+                         as f (user_guid, subject, profile_guid, presence_status_guid, start_at, end_at, presence, colleagues_only)
                      join user_state s on s.user_guid = f.user_guid and (s.decided_at is null or s.decided_at < $10)
                          and (s.cleared_at is null or s.cleared_at < $10)
                  where not exists (select from outbox o where o.user_guid = f.user_guid and o.slot = $8)
@@ -158,6 +162,7 @@ impl Store {
             &presences,
             before.to_sqlx(),
             Waker::Appointments.bit(),
+            &colleagues_only,
         )
         .execute(&mut *tx)
         .await?

@@ -22,6 +22,8 @@ pub enum Actor {
     Token(String),
     /// A person, by the object id that Entra ID gave.
     Person(String),
+    /// A workstation of this name; nothing that it may do is an entry here.
+    Workstation(String),
     /// Somebody with the gateway's settings at hand.
     CommandLine,
 }
@@ -34,6 +36,7 @@ impl Actor {
             Self::Bootstrap => "bootstrap",
             Self::Token(_) => "token",
             Self::Person(_) => "person",
+            Self::Workstation(_) => "workstation",
             Self::CommandLine => "command_line",
         }
     }
@@ -42,7 +45,7 @@ impl Actor {
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         match self {
-            Self::Token(name) | Self::Person(name) => Some(name),
+            Self::Token(name) | Self::Person(name) | Self::Workstation(name) => Some(name),
             Self::Bootstrap | Self::CommandLine => None,
         }
     }

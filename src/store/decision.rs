@@ -9,12 +9,12 @@ use uuid::Uuid;
 use super::feed::Feed;
 use super::policy::due as policy_due;
 use super::timeline::{Decisions, Trials};
-use super::{StoreError, Tx, known, mailbox, rows, slot, trace};
+use super::{StoreError, Tx, known, mailbox, microphone, rows, slot, trace};
 use crate::domain::ids::{PresenceStateGuid, ProfileGuid, TeamsUserId, UserGuid};
 use crate::domain::mapping::{Meeting, StatusKind, TeamsNative, XphoneEntry, read_teams};
 use crate::domain::policy::{self, Mode, TeamsSync};
 use crate::domain::reconcile::{Decision, Profile, Reason, Remembered, Snapshot, Source, TeamsObservation, Timing};
-use crate::domain::slot::{Record, TeamsSlot};
+use crate::domain::slot::{Held, Record, Suppression, TeamsSlot};
 use crate::domain::timeline::{Last, OnTrial, Waker, Wakers};
 use crate::trace::TraceContext;
 
@@ -79,6 +79,8 @@ struct StateRow {
     session_reason: Option<String>,
     preferred_reason: Option<String>,
     on_trial: i16,
+    microphone_held: Option<String>,
+    microphone_held_since: Option<jiff_sqlx::Timestamp>,
     policy_from: Option<Uuid>,
     location_mode: Option<String>,
     location_may_change: Option<bool>,
@@ -131,7 +133,7 @@ pub async fn load(tx: &mut Tx<'_>, users: &[Uuid], now: Timestamp, timing: Timin
         select s.user_guid, p.teams_id, s.teams_availability, s.teams_activity, s.teams_source,
             s.teams_observed_at, s.read_availability, s.read_activity, s.read_at, s.native, s.native_since, s.xphone_telephone_state, s.xphone_meeting, s.xphone_status_guid,
             s.xphone_ours, s.changed_at, s.revisit_at, s.woken_by, s.trace, s.appointment_reason, s.session_reason, s.preferred_reason, s.on_trial,
-            coalesce(g.guid, l.guid) as policy_from, l.mode as "location_mode?", l.user_may_change as "location_may_change?", l.shadow as "location_shadow?",
+            s.microphone_held, s.microphone_held_since, coalesce(g.guid, l.guid) as policy_from, l.mode as "location_mode?", l.user_may_change as "location_may_change?", l.shadow as "location_shadow?",
             g.mode as "group_mode?", g.user_may_change as "group_may_change?", g.shadow as "group_shadow?",
             c.mode as "choice?"
         from user_state s
@@ -148,6 +150,7 @@ pub async fn load(tx: &mut Tx<'_>, users: &[Uuid], now: Timestamp, timing: Timin
     let kinds = load_kinds(tx).await?;
     let mut profiles = load_profiles(tx, users, &kinds).await?;
     let mut slots = slot::load(tx, users).await?;
+    let mut microphones = microphone::load(tx, users).await?;
     let xphone_heard_at = load_heard_at(tx).await?;
     let busy_status = kinds.iter().filter(|(_, kind)| **kind == StatusKind::Busy).map(|(guid, _)| PresenceStateGuid(*guid)).min();
     let due = states.into_iter().map(|mut row| {
@@ -166,6 +169,8 @@ pub async fn load(tx: &mut Tx<'_>, users: &[Uuid], now: Timestamp, timing: Timin
             xphone_heard_at,
             profiles: profiles.remove(&row.user_guid).unwrap_or_default(),
             busy_status,
+            microphone: microphones.remove(&row.user_guid).unwrap_or_default(),
+            microphone_held: microphone_held(&row)?,
             appointment: slots.appointment,
             session: slots.session,
             preferred: slots.preferred,
@@ -188,6 +193,11 @@ fn last(row: &StateRow) -> Last {
     let reasons = [&row.appointment_reason, &row.session_reason, &row.preferred_reason];
     let reasons = reasons.map(|reason| reason.as_deref().and_then(Reason::from_label));
     Last { reasons, on_trial: OnTrial(row.on_trial) }
+}
+
+fn microphone_held(row: &StateRow) -> Result<Option<Held>, StoreError> {
+    let (Some(why), Some(since)) = (&row.microphone_held, row.microphone_held_since) else { return Ok(None) };
+    Ok(Some(Held { why: known(why, Suppression::from_label)?, since: since.to_jiff() }))
 }
 
 fn location(row: &StateRow) -> Result<Option<TeamsSync>, StoreError> {
@@ -281,6 +291,8 @@ pub async fn store(tx: &mut Tx<'_>, decided: &[Decided], now: Timestamp) -> Resu
     store_states(tx, decided, now).await?;
     Trials::of(decided).store(tx, now).await?;
     mailbox::fill(tx, decided, now).await?;
+    let ended = decided.iter().filter(|one| one.due.snapshot.microphone.has_ended(now));
+    microphone::forget_ended(tx, &ended.map(|one| one.due.user.0).collect::<Vec<_>>(), now).await?;
     let mut changes = slot::Changes::default();
     for one in decided {
         changes.add(one.due.user, &one.due.snapshot, &one.decision, now);
@@ -302,6 +314,10 @@ async fn store_states(tx: &mut Tx<'_>, decided: &[Decided], now: Timestamp) -> R
     let in_teams: Vec<bool> = decided.iter().map(|one| is_in_teams(&one.decision)).collect();
     let reads: Vec<bool> = decided.iter().map(|one| one.decision.read_teams).collect();
     let trials: Vec<i16> = decided.iter().map(|one| one.on_trial.0).collect();
+    let held = |one: &Decided| one.decision.microphone_held;
+    let microphones: Vec<Option<String>> = decided.iter().map(|one| held(one).map(|held| held.why.label().to_owned())).collect();
+    let microphones_since: Vec<Option<jiff_sqlx::Timestamp>> =
+        decided.iter().map(|one| held(one).map(|held| held.since.to_sqlx())).collect();
     let told = Decisions::of(decided);
     sqlx::query!(
         "with told as (
@@ -314,11 +330,12 @@ async fn store_states(tx: &mut Tx<'_>, decided: &[Decided], now: Timestamp) -> R
          update user_state s set native = d.native, native_since = d.native_since, appointment_reason = d.appointment_reason,
              session_reason = d.session_reason, preferred_reason = d.preferred_reason, revisit_at = d.revisit_at,
              in_teams = d.in_teams, confirm_at = case when d.read_teams then least(s.confirm_at, $10) else s.confirm_at end,
-             decided_at = $10, changed_at = null, trace = null, woken_by = 0, on_trial = d.on_trial
+             decided_at = $10, changed_at = null, trace = null, woken_by = 0, on_trial = d.on_trial,
+             microphone_held = d.microphone_held, microphone_held_since = d.microphone_held_since
          from unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::text[], $5::text[], $6::text[], $7::timestamptz[], $8::bool[], $9::bool[],
-                 $11::int2[])
+                 $11::int2[], $28::text[], $29::timestamptz[])
              as d (user_guid, native, native_since, appointment_reason, session_reason, preferred_reason, revisit_at, in_teams, read_teams,
-                 on_trial)
+                 on_trial, microphone_held, microphone_held_since)
          where s.user_guid = d.user_guid",
         &users,
         &natives as _,
@@ -347,6 +364,8 @@ async fn store_states(tx: &mut Tx<'_>, decided: &[Decided], now: Timestamp) -> R
         told.preferred.shows as _,
         told.preferred.reasons as _,
         told.preferred.pushes as _,
+        &microphones as _,
+        microphones_since as _,
     )
     .execute(&mut **tx)
     .await?;

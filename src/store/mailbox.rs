@@ -9,7 +9,7 @@ use super::slot::look_columns;
 use super::{StoreError, Tx};
 use crate::domain::ids::TeamsUserId;
 use crate::domain::reconcile::{Push, TeamsPush};
-use crate::domain::slot::{Appointment, SlotName};
+use crate::domain::slot::{Appointment, Audience, SlotName};
 
 /// A letter about a fresh change passes those that were decided up to so long before it without one: a policy for thousands may be more
 /// than a side takes in a while, and nobody who picks up the telephone should wait for it. Nor do the thousands wait for ever.
@@ -42,6 +42,7 @@ struct Shows {
     subjects: Vec<Option<String>>,
     profiles: Vec<Option<Uuid>>,
     statuses: Vec<Option<Uuid>>,
+    colleagues_only: Vec<bool>,
     starts: Vec<Option<jiff_sqlx::Timestamp>>,
     ends: Vec<Option<jiff_sqlx::Timestamp>>,
 }
@@ -52,6 +53,7 @@ impl Shows {
         self.subjects.push(content.map(|(appointment, ..)| appointment.subject.clone()));
         self.profiles.push(look.and_then(|(profile, _)| profile));
         self.statuses.push(look.and_then(|(_, status)| status));
+        self.colleagues_only.push(content.is_some_and(|(appointment, ..)| appointment.audience == Audience::TeamColleagues));
         self.starts.push(content.map(|(_, start, _)| start.to_sqlx()));
         self.ends.push(content.map(|(.., end)| end.to_sqlx()));
     }
@@ -110,7 +112,7 @@ async fn clear(tx: &mut Tx<'_>, boxes: &Boxes, now: Timestamp) -> Result<(), Sto
          from n
          where (n.user_guid, n.slot) not in (select user_guid, slot from unsent)
          on conflict (user_guid, slot) do update set generation = nextval('outbox_generation'), shows = false, subject = null,
-             profile_guid = null, presence_status_guid = null, starts_at = null, ends_at = null, teams_id = excluded.teams_id,
+             profile_guid = null, presence_status_guid = null, colleagues_only = false, starts_at = null, ends_at = null, teams_id = excluded.teams_id,
              changed_at = excluded.changed_at, decided_at = excluded.decided_at, due_at = excluded.due_at, attempts = 0, problem = null,
              trace = excluded.trace",
         &boxes.users,
@@ -133,16 +135,17 @@ async fn show(tx: &mut Tx<'_>, letters: &Shows, now: Timestamp) -> Result<(), St
     }
     sqlx::query!(
         "insert into outbox (user_guid, slot, shows, teams_id, changed_at, subject, profile_guid, presence_status_guid, starts_at, ends_at,
-             decided_at, due_at, trace)
+             colleagues_only, decided_at, due_at, trace)
          select n.user_guid, n.slot, true, n.teams_id, n.changed_at, n.subject, n.profile_guid, n.presence_status_guid, n.starts_at,
-             n.ends_at, $10::timestamptz, case when n.changed_at is null then $10::timestamptz else $11::timestamptz end, n.trace
+             n.ends_at, n.colleagues_only, $10::timestamptz, case when n.changed_at is null then $10::timestamptz else $11::timestamptz end, n.trace
          from unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::uuid[], $5::text[], $6::uuid[], $7::uuid[], $8::timestamptz[],
-                 $9::timestamptz[], $12::text[])
-             as n (user_guid, slot, changed_at, teams_id, subject, profile_guid, presence_status_guid, starts_at, ends_at, trace)
+                 $9::timestamptz[], $12::text[], $13::bool[])
+             as n (user_guid, slot, changed_at, teams_id, subject, profile_guid, presence_status_guid, starts_at, ends_at, trace,
+                 colleagues_only)
          on conflict (user_guid, slot) do update set generation = nextval('outbox_generation'), shows = true,
              sent_at = coalesce(outbox.sent_at, case when not outbox.shows then excluded.decided_at end), subject = excluded.subject,
              profile_guid = excluded.profile_guid, presence_status_guid = excluded.presence_status_guid,
-             starts_at = excluded.starts_at, ends_at = excluded.ends_at, teams_id = excluded.teams_id, changed_at = excluded.changed_at,
+             colleagues_only = excluded.colleagues_only, starts_at = excluded.starts_at, ends_at = excluded.ends_at, teams_id = excluded.teams_id, changed_at = excluded.changed_at,
              decided_at = excluded.decided_at, due_at = excluded.due_at, attempts = 0, problem = null, trace = excluded.trace",
         &letters.boxes.users,
         &letters.boxes.slots,
@@ -156,6 +159,7 @@ async fn show(tx: &mut Tx<'_>, letters: &Shows, now: Timestamp) -> Result<(), St
         now.to_sqlx(),
         (now - FRESH_PASSES).to_sqlx(),
         &letters.boxes.traces as _,
+        &letters.colleagues_only,
     )
     .execute(&mut **tx)
     .await?;

@@ -40,6 +40,7 @@ pub mod tree;
 pub mod user;
 pub mod vital_signs;
 pub mod withdrawal;
+pub mod workstation;
 pub mod xphone_fact;
 
 use std::str::FromStr;

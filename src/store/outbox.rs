@@ -5,7 +5,7 @@ use jiff_sqlx::ToSqlx;
 
 use uuid::Uuid;
 
-use super::slot::look;
+use super::slot::{audience, look};
 use super::{Store, StoreError, Tx, known, rows, trace};
 use crate::domain::expiry::EVIDENCE_MAX;
 use crate::domain::ids::{TeamsUserId, UserGuid};
@@ -99,6 +99,7 @@ struct Row {
     subject: Option<String>,
     profile_guid: Option<Uuid>,
     presence_status_guid: Option<Uuid>,
+    colleagues_only: bool,
     starts_at: Option<jiff_sqlx::Timestamp>,
     ends_at: Option<jiff_sqlx::Timestamp>,
     teams_id: Option<Uuid>,
@@ -116,8 +117,8 @@ impl Row {
             (Some(teams_user), false) => Some(Errand::ClearInTeams(teams_user)),
             (None, false) => Some(Errand::ClearAppointment),
             (None, true) => {
-                let appointment =
-                    Appointment { subject: self.subject.clone()?, look: look(self.profile_guid, self.presence_status_guid)? };
+                let look = look(self.profile_guid, self.presence_status_guid)?;
+                let appointment = Appointment { subject: self.subject.clone()?, look, audience: audience(self.colleagues_only) };
                 Some(Errand::SetAppointment { appointment, start: self.starts_at?.to_jiff(), end: self.ends_at?.to_jiff() })
             }
         }
@@ -174,8 +175,8 @@ impl Store {
                 order by due_at limit $3 for update skip locked
             ) due
             where o.user_guid = due.user_guid and o.slot = due.slot
-            returning o.user_guid, o.slot, o.generation, o.shows, o.subject, o.profile_guid, o.presence_status_guid, o.starts_at, o.ends_at,
-                o.teams_id, o.changed_at, o.decided_at, o.attempts, due.sent_at as sent_before, o.trace
+            returning o.user_guid, o.slot, o.generation, o.shows, o.subject, o.profile_guid, o.presence_status_guid, o.colleagues_only, o.starts_at,
+                o.ends_at, o.teams_id, o.changed_at, o.decided_at, o.attempts, due.sent_at as sent_before, o.trace
             "#,
             now.to_sqlx(),
             claimed_until.to_sqlx(),

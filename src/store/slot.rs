@@ -12,7 +12,7 @@ use crate::domain::mapping::Cause;
 use crate::domain::presence::Presence;
 use crate::domain::reconcile::{Decision, Snapshot};
 use crate::domain::slot::{
-    Appointment, Live, Look, Pending, Reached, Record, Shown, Sighting, Slot, SlotName, Suppression, TeamsSlot,
+    Appointment, Audience, Live, Look, Pending, Reached, Record, Shown, Sighting, Slot, SlotName, Suppression, TeamsSlot,
 };
 
 const SHOWN: &str = "shown";
@@ -54,6 +54,7 @@ struct SlotRow {
     subject: Option<String>,
     profile_guid: Option<Uuid>,
     presence_status_guid: Option<Uuid>,
+    colleagues_only: bool,
     sighting: String,
     teams_id: Option<Uuid>,
     live_from: Option<jiff_sqlx::Timestamp>,
@@ -64,7 +65,7 @@ struct SlotRow {
 pub(super) async fn load(tx: &mut Tx<'_>, users: &[Uuid]) -> Result<HashMap<Uuid, Slots>, StoreError> {
     let rows = sqlx::query_as!(
         SlotRow,
-        "select user_guid, name, state, cause, since, until, reached_at, presence, subject, profile_guid, presence_status_guid, sighting,
+        "select user_guid, name, state, cause, since, until, reached_at, presence, subject, profile_guid, presence_status_guid, colleagues_only, sighting,
              teams_id, live_from, live_until, given_up
          from slot where user_guid = any($1)",
         users,
@@ -140,6 +141,7 @@ fn appointment(row: &SlotRow) -> Result<Slot, StoreError> {
     let appointment = Appointment {
         subject: row.subject.clone().ok_or_else(|| broken(row))?,
         look: look(row.profile_guid, row.presence_status_guid).ok_or_else(|| broken(row))?,
+        audience: audience(row.colleagues_only),
     };
     let until = row.until.map(jiff_sqlx::Timestamp::to_jiff).ok_or_else(|| broken(row))?;
     let sighting = known(&row.sighting, Sighting::from_label)?;
@@ -170,6 +172,11 @@ pub(super) fn look(profile: Option<Uuid>, status: Option<Uuid>) -> Option<Look> 
     }
 }
 
+/// Who sees an appointment.
+pub(super) fn audience(colleagues_only: bool) -> Audience {
+    if colleagues_only { Audience::TeamColleagues } else { Audience::Everybody }
+}
+
 /// The two columns of a look.
 pub(super) fn look_columns(look: Look) -> (Option<Uuid>, Option<Uuid>) {
     match look {
@@ -192,6 +199,7 @@ pub(super) struct Changes {
     subjects: Vec<Option<String>>,
     profiles: Vec<Option<Uuid>>,
     statuses: Vec<Option<Uuid>>,
+    colleagues_only: Vec<bool>,
     teams_ids: Vec<Option<Uuid>>,
     reached: Vec<Option<jiff_sqlx::Timestamp>>,
     live_froms: Vec<Option<jiff_sqlx::Timestamp>>,
@@ -240,6 +248,7 @@ impl Changes {
         self.subjects.push(shown.map(|shown| shown.appointment.subject.clone()));
         self.profiles.push(profile);
         self.statuses.push(status);
+        self.colleagues_only.push(shown.is_some_and(|shown| shown.appointment.audience == Audience::TeamColleagues));
         self.add_live(None, None, None, false);
     }
 
@@ -259,6 +268,7 @@ impl Changes {
         self.subjects.push(None);
         self.profiles.push(None);
         self.statuses.push(None);
+        self.colleagues_only.push(false);
         let given_up = matches!(slot.record, Record::Shown { given_up: true, .. });
         self.add_live(teams_user, reached, slot.live, given_up);
     }
@@ -303,15 +313,15 @@ impl Changes {
     async fn write(self, tx: &mut Tx<'_>) -> Result<(), StoreError> {
         sqlx::query!(
             "insert into slot (user_guid, name, state, cause, since, until, presence, subject, profile_guid, presence_status_guid,
-                 teams_id, reached_at, live_from, live_until, given_up)
+                 teams_id, reached_at, live_from, live_until, given_up, colleagues_only)
              select * from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::timestamptz[], $7::text[],
                  $8::text[], $9::uuid[], $10::uuid[], $11::uuid[], $12::timestamptz[], $13::timestamptz[], $14::timestamptz[],
-                 $15::bool[])
+                 $15::bool[], $16::bool[])
              on conflict (user_guid, name) do update set state = excluded.state, cause = excluded.cause, since = excluded.since,
                  until = excluded.until, presence = excluded.presence, subject = excluded.subject,
                  profile_guid = excluded.profile_guid, presence_status_guid = excluded.presence_status_guid, sighting = 'as_set',
                  teams_id = excluded.teams_id, live_from = excluded.live_from, live_until = excluded.live_until,
-                 given_up = excluded.given_up,
+                 given_up = excluded.given_up, colleagues_only = excluded.colleagues_only,
                  reached_at = case when slot.name <> 'xphone_appointment' then excluded.reached_at
                      when excluded.state = 'shown' then slot.reached_at end",
             &self.users,
@@ -329,6 +339,7 @@ impl Changes {
             self.live_froms as _,
             self.live_untils as _,
             &self.given_up,
+            &self.colleagues_only,
         )
         .execute(&mut **tx)
         .await?;

@@ -17,12 +17,12 @@ use crate::clock::Clock;
 use crate::domain::ids::UserGuid;
 use crate::domain::presence::Presence;
 use crate::domain::reconcile::DO_NOT_DISTURB_SUBJECT;
-use crate::domain::slot::{self, Appointment, Look};
+use crate::domain::slot::{self, Appointment, Audience, Look};
 use crate::store::Store;
 use crate::store::appointment::Found;
 use crate::store::feed::Feed;
 use crate::store::lease::Lease;
-use crate::xphone::values::{self, ListedAppointment, Shows};
+use crate::xphone::values::{self, ListedAppointment, Shows, VisibleFrom};
 use crate::xphone::{APPOINTMENT_KEY, XPhone};
 
 const LEASE: &str = "appointments";
@@ -118,11 +118,16 @@ impl Appointments {
 }
 
 fn found(listed: ListedAppointment) -> Found {
-    let values::Appointment { subject, shows, start, end, .. } = listed.appointment;
+    let values::Appointment { subject, shows, start, end, visible_from, .. } = listed.appointment;
     let look = match shows {
         Shows::Profile(profile) => Look::Profile(profile),
         Shows::PresenceState(status) => Look::Status(status),
     };
-    let presence = if subject == DO_NOT_DISTURB_SUBJECT { Presence::DoNotDisturb } else { Presence::OnThePhone };
-    Found { user: listed.user, appointment: Appointment { subject, look }, presence, start, end }
+    let audience = if visible_from == Some(VisibleFrom::TeamColleague) { Audience::TeamColleagues } else { Audience::Everybody };
+    let presence = match audience {
+        Audience::TeamColleagues => Presence::Busy,
+        Audience::Everybody if subject == DO_NOT_DISTURB_SUBJECT => Presence::DoNotDisturb,
+        Audience::Everybody => Presence::OnThePhone,
+    };
+    Found { user: listed.user, appointment: Appointment { subject, look, audience }, presence, start, end }
 }

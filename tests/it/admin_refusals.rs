@@ -1,14 +1,16 @@
 //! Every operation with its refusals: walks the document, so that an operation that forgot to say whom it lets in is found.
 
+use presence_gateway::domain::ids::UserGuid;
 use presence_gateway::http::admin_document;
 use presence_gateway::store::api_token::Role;
+use presence_gateway::store::workstation::enrol;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::admin::{check_problem, teams_sync};
 use crate::admin_entra::Entra;
-use crate::world::{ADMIN_TOKEN, World};
+use crate::world::{ADMIN_TOKEN, Person, World};
 
 /// Operations that nobody needs a token for.
 const OPEN: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
@@ -56,6 +58,14 @@ impl Operation {
     }
 }
 
+/// One to remove, enrolled past the audit log.
+async fn workstation(world: &World, person: Person) -> Uuid {
+    let mut tx = world.app.store.begin().await.unwrap();
+    let (id, _) = enrol(&mut tx, UserGuid(person.xphone), "PC", world.clock.now()).await.unwrap().unwrap();
+    tx.commit().await.unwrap();
+    id
+}
+
 #[tokio::test]
 async fn every_operation_refuses_whoever_it_must() {
     let world = World::new().await;
@@ -73,6 +83,7 @@ async fn every_operation_refuses_whoever_it_must() {
         let target = match operation.path.as_str() {
             path if path.starts_with("/v1/users/") => anna.xphone,
             path if path.starts_with("/v1/configuration-groups/") => group,
+            path if path.starts_with("/v1/workstations/") => workstation(&world, anna).await,
             _ => world.location,
         };
         let what = format!("{} {}", operation.method, operation.path);
@@ -121,6 +132,7 @@ async fn every_operation_lets_in_whoever_it_must_and_nobody_without_a_role() {
         let target = match operation.path.as_str() {
             path if path.starts_with("/v1/users/") => ben.xphone,
             path if path.starts_with("/v1/configuration-groups/") => group,
+            path if path.starts_with("/v1/workstations/") => workstation(&world, ben).await,
             _ => world.location,
         };
         println!("{} {}", operation.method, operation.path);

@@ -30,6 +30,7 @@ mod linking;
 mod listening;
 mod mass_change;
 mod metrics;
+mod microphone;
 mod people;
 mod plans;
 mod prometheus;

@@ -7,6 +7,7 @@ use crate::domain::ids::{PresenceStateGuid, ProfileGuid, TeamsUserId};
 use crate::domain::mapping::{
     Meeting, StatusKind, TELEPHONE_BUSY, TeamsNative, TeamsWords, XphoneEntry, read_teams, teams_words,
 };
+use crate::domain::microphone::Microphone;
 use crate::domain::policy::{EffectivePolicy, Level, Mode};
 use crate::domain::reconcile::{APPOINTMENT_PROFILE, Profile, Snapshot, Source, TEAMS_PROFILE, TeamsObservation, Timing};
 use crate::domain::slot::{Appointment, Look, Slot, TeamsSlot};
@@ -49,6 +50,8 @@ pub(super) fn somebody(mode: Mode, native: TeamsNative, xphone: XphoneEntry) -> 
         xphone_heard_at: Some(NOW),
         profiles: profiles(&[TEAMS_PROFILE, APPOINTMENT_PROFILE, QUIET_PROFILE]),
         busy_status: Some(BUSY_STATUS),
+        microphone: Microphone::default(),
+        microphone_held: None,
         appointment: Slot::Empty,
         session: TeamsSlot::default(),
         preferred: TeamsSlot::default(),

@@ -1,15 +1,16 @@
-//! The slot in XPhone: one appointment that says what Teams says, and ends with it.
+//! The slot in XPhone: one appointment that says what Teams says, and ends with it; where Teams leaves it free, that the microphone is
+//! in use.
 
 use jiff::Timestamp;
 
-use super::echo;
 use super::reason::Reason;
 use super::{Push, Remembered, SlotDecision, Snapshot, Source};
+use super::{echo, microphone};
 use crate::domain::expiry::{self, DO_NOT_DISTURB_LIFE, Renewal};
 use crate::domain::mapping::{Cause, StatusKind, TeamsNative};
 use crate::domain::policy::Mode;
 use crate::domain::presence::Presence;
-use crate::domain::slot::{Appointment, Look, Shown, Sighting, Slot, Suppression};
+use crate::domain::slot::{Appointment, Audience, Held, Look, Shown, Sighting, Slot, Suppression};
 
 /// The profile that a user may have for Teams calls.
 pub const TEAMS_PROFILE: &str = "MS Teams";
@@ -21,31 +22,70 @@ pub const ON_THE_PHONE_SUBJECT: &str = "On the phone (MS Teams)";
 pub const DO_NOT_DISTURB_SUBJECT: &str = "Do not disturb (MS Teams)";
 
 /// What should be shown in XPhone, before looking at what was.
-struct Wanted {
-    appointment: Appointment,
-    presence: Presence,
-    cause: Cause,
-    reason: Reason,
+pub(super) struct Wanted {
+    pub(super) appointment: Appointment,
+    pub(super) presence: Presence,
+    pub(super) cause: Cause,
+    pub(super) reason: Reason,
     /// It must not last longer than this.
-    limit: Option<Timestamp>,
+    pub(super) limit: Option<Timestamp>,
+    /// When the cause was last seen, in whatever way.
+    pub(super) seen_at: Timestamp,
+    /// When it was last seen for certain.
+    pub(super) confirmed_at: Option<Timestamp>,
 }
 
-/// Decides about the appointment; the second value says when to look again.
-pub(super) fn decide(snapshot: &Snapshot, remembered: Option<Remembered>) -> (SlotDecision<Slot, Push>, Option<Timestamp>) {
+type Outcome = (SlotDecision<Slot, Push>, Option<Timestamp>);
+
+/// Decides about the appointment; the second value is what to remember of the microphone, the third says when to look again.
+pub(super) fn decide(
+    snapshot: &Snapshot,
+    remembered: Option<Remembered>,
+) -> (SlotDecision<Slot, Push>, Option<Held>, Option<Timestamp>) {
     let native = remembered.map(|remembered| remembered.native);
-    let cause = native.and_then(TeamsNative::cause);
-    let (slot, ran_out) = age(&snapshot.appointment, native, snapshot.now);
+    let (held, undone) = microphone::held(snapshot, native);
+    // What was shown of the microphone and is gone leaves the slot free.
+    let (slot, ran_out) = if undone { (Slot::Empty, true) } else { age(&snapshot.appointment, native, snapshot.now) };
     let wanted = wanted(snapshot, remembered).and_then(|wanted| match &slot {
         Slot::Suppressed { why, .. } => Err(Reason::from(*why)),
         Slot::Empty | Slot::Shown(_) => Ok(wanted),
     });
-    match wanted {
-        Ok(wanted) if end(snapshot, wanted.limit) <= snapshot.now => (lapse(snapshot, &wanted), None),
+    let (decision, look_again) = match wanted {
+        Ok(wanted) if end(&wanted) <= snapshot.now => (lapse(snapshot, &wanted), None),
         Ok(wanted) => show(snapshot, &slot, &wanted),
-        Err(reason @ (Reason::TeamsUnread | Reason::XphoneUnread)) if may_stay(&slot, cause, snapshot) => {
-            hold(slot, ran_out, reason)
+        Err(reason) => without_teams(snapshot, slot, native, ran_out, held, reason),
+    };
+    (decision, held, look_again)
+}
+
+/// Teams gives nothing to show: then perhaps the microphone does. What is shown for Teams waits until more is known.
+fn without_teams(
+    snapshot: &Snapshot,
+    slot: Slot,
+    native: Option<TeamsNative>,
+    ran_out: bool,
+    held: Option<Held>,
+    reason: Reason,
+) -> Outcome {
+    let is_unread = matches!(reason, Reason::TeamsUnread | Reason::XphoneUnread);
+    let of_microphone = matches!(&slot, Slot::Shown(shown) if shown.cause == Some(Cause::Microphone));
+    let of_teams = matches!(slot, Slot::Shown(_)) && !of_microphone;
+    if is_unread && of_teams && may_stay(&slot, native.and_then(TeamsNative::cause), snapshot) {
+        return hold(slot, ran_out, reason);
+    }
+    // What a person undid, or what ran out, keeps the whole slot free until it has ended; whom nothing of Teams concerns is never told.
+    if matches!(slot, Slot::Suppressed { .. }) && !matches!(reason, Reason::PolicyOff | Reason::NotMatched) {
+        return (nothing(slot, ran_out, reason), None);
+    }
+    match microphone::wanted(snapshot, held) {
+        Some(Ok(wanted)) => show(snapshot, &slot, &wanted),
+        Some(Err(Reason::XphoneUnread)) if of_microphone => hold(slot, ran_out, Reason::XphoneUnread),
+        Some(Err(of_microphone)) => {
+            let is_idle = matches!(reason, Reason::NothingToShow | Reason::PolicyOff | Reason::NotMatched | Reason::TeamsUnread);
+            (nothing(slot, ran_out, if is_idle { of_microphone } else { reason }), None)
         }
-        Err(reason) => (nothing(slot, ran_out, reason), None),
+        None if is_unread && !matches!(slot, Slot::Shown(_)) => hold(slot, ran_out, reason),
+        None => (nothing(slot, ran_out, reason), None),
     }
 }
 
@@ -95,7 +135,8 @@ fn wanted(snapshot: &Snapshot, remembered: Option<Remembered>) -> Result<Wanted,
         return Err(Reason::Shadow);
     }
     let limit = (presence == Presence::DoNotDisturb).then(|| remembered.since + DO_NOT_DISTURB_LIFE);
-    Ok(Wanted { appointment, presence, cause, reason, limit })
+    let seen_at = snapshot.teams.map_or(snapshot.now, |teams| teams.observed_at.min(snapshot.now));
+    Ok(Wanted { appointment, presence, cause, reason, limit, seen_at, confirmed_at: confirmed_at(snapshot) })
 }
 
 /// Which of the user's profiles carries the presence.
@@ -103,7 +144,8 @@ fn look(snapshot: &Snapshot, presence: Presence, cause: Cause) -> Result<(Appoin
     let active = || snapshot.profiles.iter().filter(|profile| profile.active);
     if presence == Presence::DoNotDisturb {
         if let Some(profile) = active().find(|profile| profile.status == Some(StatusKind::DoNotDisturb)) {
-            let appointment = Appointment { subject: DO_NOT_DISTURB_SUBJECT.to_owned(), look: Look::Profile(profile.guid) };
+            let (look, audience) = (Look::Profile(profile.guid), Audience::Everybody);
+            let appointment = Appointment { subject: DO_NOT_DISTURB_SUBJECT.to_owned(), look, audience };
             return Ok((appointment, presence, Reason::Shown(cause)));
         }
         if cause != Cause::Call {
@@ -116,10 +158,11 @@ fn look(snapshot: &Snapshot, presence: Presence, cause: Cause) -> Result<(Appoin
         .or(snapshot.busy_status.map(Look::Status))
         .ok_or(Reason::NoBusyStatus)?;
     let reason = if presence == Presence::DoNotDisturb { Reason::ShownAsCall } else { Reason::Shown(cause) };
-    Ok((Appointment { subject: ON_THE_PHONE_SUBJECT.to_owned(), look }, Presence::OnThePhone, reason))
+    let appointment = Appointment { subject: ON_THE_PHONE_SUBJECT.to_owned(), look, audience: Audience::Everybody };
+    Ok((appointment, Presence::OnThePhone, reason))
 }
 
-fn show(snapshot: &Snapshot, slot: &Slot, wanted: &Wanted) -> (SlotDecision<Slot, Push>, Option<Timestamp>) {
+fn show(snapshot: &Snapshot, slot: &Slot, wanted: &Wanted) -> Outcome {
     let now = snapshot.now;
     let shown = match slot {
         Slot::Shown(shown) => Some(shown),
@@ -127,11 +170,11 @@ fn show(snapshot: &Snapshot, slot: &Slot, wanted: &Wanted) -> (SlotDecision<Slot
     };
     let since = shown.filter(|shown| shown.cause.is_none_or(|cause| cause == wanted.cause)).map_or(now, |shown| shown.since);
     let kept = shown.filter(|shown| shown.appointment == wanted.appointment && shown.sighting != Sighting::Lost);
-    let (until, push, revisit_at) = match kept.map(|shown| keep(snapshot, shown, wanted.limit)) {
+    let (until, push, revisit_at) = match kept.map(|shown| keep(snapshot, shown, wanted)) {
         Some(Renewal::LookAgain(at)) => (kept.map_or(now, |shown| shown.until), false, at),
         Some(Renewal::MoveOn(end)) => (end, true, end - expiry::APPOINTMENT_LIFE / 2),
         None => {
-            let end = end(snapshot, wanted.limit);
+            let end = end(wanted);
             (end, true, end - expiry::APPOINTMENT_LIFE / 2)
         }
     };
@@ -150,19 +193,20 @@ fn show(snapshot: &Snapshot, slot: &Slot, wanted: &Wanted) -> (SlotDecision<Slot
 
 /// What is shown already is right: only its end may need moving. A limit that came nearer moves it too, and so does an end further
 /// ahead than ours ever are: somebody else's clock made it.
-fn keep(snapshot: &Snapshot, shown: &Shown, limit: Option<Timestamp>) -> Renewal {
+fn keep(snapshot: &Snapshot, shown: &Shown, wanted: &Wanted) -> Renewal {
+    let limit = wanted.limit;
     if let Some(limit) = limit.filter(|limit| *limit < shown.until) {
         return Renewal::MoveOn(limit);
     }
     if shown.until > snapshot.now + expiry::APPOINTMENT_AHEAD_MAX {
-        return Renewal::MoveOn(end(snapshot, limit));
+        return Renewal::MoveOn(end(wanted));
     }
     let half_time = shown.until - expiry::APPOINTMENT_LIFE / 2;
     if snapshot.now >= half_time && snapshot.xphone.is_some_and(|entry| !entry.ours) {
         // A status picked by hand hides it; set again it would come on top, and nobody's choice is fought for the sake of an end.
         return Renewal::LookAgain(shown.until.min(snapshot.now + expiry::RENEWAL_RETRY));
     }
-    expiry::renewal(snapshot.now, shown.until, confirmed_at(snapshot), limit)
+    expiry::renewal(snapshot.now, shown.until, wanted.confirmed_at, limit)
 }
 
 /// Whether what is shown may wait until more is known: only while nothing that is known speaks against it.
@@ -181,7 +225,7 @@ fn confirmed_at(snapshot: &Snapshot) -> Option<Timestamp> {
 }
 
 /// Too little is known to change anything; what ran out is gone all the same.
-fn hold(slot: Slot, ran_out: bool, reason: Reason) -> (SlotDecision<Slot, Push>, Option<Timestamp>) {
+fn hold(slot: Slot, ran_out: bool, reason: Reason) -> Outcome {
     let look_again = match &slot {
         Slot::Shown(shown) => Some(shown.until),
         _ => None,
@@ -199,9 +243,8 @@ fn nothing(slot: Slot, ran_out: bool, reason: Reason) -> SlotDecision<Slot, Push
 
 /// One life after the cause was last seen, not after now: what nobody confirms any more is not kept alive by showing it anew.
 /// Another replica's clock may be ahead; an end is not.
-fn end(snapshot: &Snapshot, limit: Option<Timestamp>) -> Timestamp {
-    let seen = snapshot.teams.map_or(snapshot.now, |teams| teams.observed_at.min(snapshot.now));
-    expiry::appointment_end(seen, limit)
+fn end(wanted: &Wanted) -> Timestamp {
+    expiry::appointment_end(wanted.seen_at, wanted.limit)
 }
 
 /// Do not disturb has had its day, or the cause has not been seen for a whole life.

@@ -42,9 +42,10 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Shown(Cause::Call),
         Self::Shown(Cause::DoNotDisturb),
+        Self::Shown(Cause::Microphone),
         Self::ShownAsCall,
         Self::NothingToShow,
         Self::TeamsUnread,
@@ -68,6 +69,7 @@ impl Reason {
         match self {
             Self::Shown(Cause::Call) => "shown_call",
             Self::Shown(Cause::DoNotDisturb) => "shown_do_not_disturb",
+            Self::Shown(Cause::Microphone) => "shown_microphone",
             Self::ShownAsCall => "shown_as_call",
             Self::NothingToShow => "nothing_to_show",
             Self::TeamsUnread => "teams_unread",
@@ -99,6 +101,7 @@ impl Reason {
         match self {
             Self::Shown(Cause::Call) if in_xphone => "shown, because of a Teams call",
             Self::Shown(Cause::DoNotDisturb) if in_xphone => "shown, because Teams is on do not disturb",
+            Self::Shown(Cause::Microphone) => "shown, because a program uses the microphone",
             Self::Shown(Cause::Call) => "shown, because of a call or meeting in XPhone",
             Self::Shown(Cause::DoNotDisturb) => "shown, because XPhone is on do not disturb",
             Self::ShownAsCall => "shown as a call: the user presents, but has no active profile with the status Do not disturb",

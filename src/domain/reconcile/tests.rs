@@ -7,9 +7,10 @@ use super::*;
 use crate::domain::mapping::{Cause, Meeting, read_teams};
 use crate::domain::policy::{Level, Mode};
 use crate::domain::presence::Presence;
-use crate::domain::slot::{Look, Shown, Sighting, SlotName, Suppression};
+use crate::domain::slot::{Audience, Look, Shown, Sighting, SlotName, Suppression};
 
 mod explanation;
+mod microphone;
 mod properties;
 mod stories;
 mod teams;
@@ -47,11 +48,15 @@ fn profiles() -> Vec<Profile> {
 }
 
 fn on_the_phone() -> Appointment {
-    Appointment { subject: "On the phone (MS Teams)".to_owned(), look: Look::Profile(guid(2)) }
+    everybody("On the phone (MS Teams)", Look::Profile(guid(2)))
 }
 
 fn do_not_disturb() -> Appointment {
-    Appointment { subject: "Do not disturb (MS Teams)".to_owned(), look: Look::Profile(guid(3)) }
+    everybody("Do not disturb (MS Teams)", Look::Profile(guid(3)))
+}
+
+fn everybody(subject: &str, look: Look) -> Appointment {
+    Appointment { subject: subject.to_owned(), look, audience: Audience::Everybody }
 }
 
 fn policy(mode: Mode) -> EffectivePolicy {
@@ -93,6 +98,8 @@ fn quiet() -> Snapshot {
         xphone_heard_at: Some(morning()),
         profiles: profiles(),
         busy_status: Some(BUSY),
+        microphone: Microphone::default(),
+        microphone_held: None,
         appointment: Slot::Empty,
         session: TeamsSlot::default(),
         preferred: TeamsSlot::default(),

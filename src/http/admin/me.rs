@@ -16,9 +16,9 @@ use crate::http::problem::Problem;
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(example = json!({"kind": "token", "name": "rollout", "role": "operator", "location": null, "user": null}))]
 pub struct Me {
-    /// `bootstrap`, `token` or `person`.
+    /// `bootstrap`, `token`, `person` or `workstation`.
     kind: &'static str,
-    /// The token's name, or the person's object id in Entra ID.
+    /// The token's or workstation's name, or the person's object id in Entra ID.
     #[schema(required)]
     name: Option<String>,
     /// `viewer`, `operator` or `admin`; null: only the own user is within reach.
@@ -27,7 +27,7 @@ pub struct Me {
     /// The one location within reach; null: all.
     #[schema(required)]
     location: Option<Uuid>,
-    /// The person's own user in XPhone, if there is one.
+    /// The person's own user in XPhone, if there is one; whose microphone the workstation reports.
     #[schema(required)]
     user: Option<Uuid>,
 }
@@ -42,7 +42,7 @@ pub fn router() -> OpenApiRouter<Admin> {
 async fn me(Anybody(caller): Anybody, State(admin): State<Admin>) -> Result<Json<Me>, Problem> {
     let user = match caller.teams {
         Some(teams) => admin.store.user_of(teams).await?.map(|user| user.0),
-        None => None,
+        None => caller.workstation.as_ref().map(|workstation| workstation.user.0),
     };
     Ok(Json(Me {
         kind: caller.actor.kind(),

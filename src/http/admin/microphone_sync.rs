@@ -28,7 +28,8 @@ use crate::tasks::Activators;
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"enabled": true, "processes": [
-    {"process": "Zoom", "alias": "Zoom Meeting", "active": true}, {"process": "chrome", "alias": null, "active": false}]}))]
+    {"process": "Zoom", "alias": "Zoom Meeting", "active": true}, {"process": "chrome", "alias": null, "active": false}],
+    "ignored": ["voicemeeter", "dragon"]}))]
 pub struct MicrophoneSync {
     /// Whether anything is told at all.
     enabled: bool,
@@ -36,6 +37,11 @@ pub struct MicrophoneSync {
     #[serde(deserialize_with = "usable")]
     #[schema(max_items = 200)]
     processes: Vec<ProgramEntry>,
+    /// Programs, and those whose name goes on from theirs, that prove no conversation: mixers, dictation, recorders. An entry of the very
+    /// same or a longer name counts all the same. Left out: the delivered list.
+    #[serde(default = "microphone::starting_ignored", deserialize_with = "usable_ignored")]
+    #[schema(max_items = 200, required = false)]
+    ignored: Vec<String>,
 }
 
 /// A program, and what is shown while it uses the microphone.
@@ -70,13 +76,15 @@ impl From<microphone::Process> for ProgramEntry {
 
 impl From<MicrophoneSync> for microphone::MicrophoneSync {
     fn from(wire: MicrophoneSync) -> Self {
-        Self { enabled: wire.enabled, processes: wire.processes.into_iter().map(Into::into).collect() }
+        let MicrophoneSync { enabled, processes, ignored } = wire;
+        Self { enabled, processes: processes.into_iter().map(Into::into).collect(), ignored }
     }
 }
 
 impl From<microphone::MicrophoneSync> for MicrophoneSync {
     fn from(sync: microphone::MicrophoneSync) -> Self {
-        Self { enabled: sync.enabled, processes: sync.processes.into_iter().map(Into::into).collect() }
+        let microphone::MicrophoneSync { enabled, processes, ignored } = sync;
+        Self { enabled, processes: processes.into_iter().map(Into::into).collect(), ignored }
     }
 }
 
@@ -86,6 +94,13 @@ fn usable<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<ProgramEntry
     let table: Vec<microphone::Process> = processes.iter().cloned().map(Into::into).collect();
     microphone::check(&table).map_err(D::Error::custom)?;
     Ok(processes)
+}
+
+/// The same for an ignore list.
+fn usable_ignored<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let ignored = Vec::<String>::deserialize(deserializer)?;
+    microphone::check_ignored(&ignored).map_err(D::Error::custom)?;
+    Ok(ignored)
 }
 
 impl Setting for MicrophoneSync {
@@ -104,8 +119,10 @@ impl Setting for MicrophoneSync {
         write_microphone_sync(tx, guid, setting.map(Self::into), now).await
     }
 
-    /// It is read when a microphone is reported.
-    fn wake(_: &Activators) {}
+    /// Whose microphone is in use is decided for anew.
+    fn wake(activators: &Activators) {
+        activators.reconciler.wake();
+    }
 }
 
 pub fn router() -> OpenApiRouter<Admin> {

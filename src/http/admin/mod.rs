@@ -10,6 +10,7 @@ mod docs;
 mod etag;
 mod extract;
 mod me;
+mod microphone_reports;
 mod microphone_sync;
 mod openapi;
 mod page;
@@ -26,6 +27,9 @@ mod teams_sync;
 mod template_state;
 mod tree;
 mod users;
+mod workstations;
+
+pub use microphone_reports::Reports;
 
 use std::time::Duration;
 
@@ -48,6 +52,8 @@ fn parts() -> (Router<Admin>, OpenApi) {
         tree::router(),
         teams_sync::router(),
         microphone_sync::router(),
+        microphone_reports::router(),
+        workstations::router(),
         profile_template::router(),
         template_state::router(),
         progress::router(),

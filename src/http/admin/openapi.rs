@@ -31,6 +31,7 @@ const OF_EVERY_OPERATION: [Kind; 7] = [
         (name = "tree", description = "XPhone's locations and configuration groups"),
         (name = "settings", description = "What is set for a location or a configuration group"),
         (name = "users", description = "What is set for a user"),
+        (name = "microphone", description = "Who reports that a microphone is in use, and the reports"),
         (name = "subscriptions", description = "Who tells us of presence in Teams, and about whom"),
         (name = "tasks", description = "What runs by itself"),
         (name = "audit", description = "Who changed what"),
@@ -55,9 +56,9 @@ pub fn complete(mut document: OpenApi) -> OpenApi {
     let inherited = components.schemas.iter_mut().filter(|(name, _)| name.starts_with("Inherited_"));
     inherited.for_each(|(_, schema)| set_may_be_null(schema));
     components.schemas.insert(ProblemDetails::name().into_owned(), ProblemDetails::schema());
-    let bearer = HttpBuilder::new()
-        .scheme(HttpAuthScheme::Bearer)
-        .description(Some("A token of `presence-gateway token create`, the bootstrap token, or an access token of Entra ID"));
+    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(
+        "A token of `presence-gateway token create`, the bootstrap token, an access token of Entra ID, or a workstation's token",
+    ));
     components.security_schemes.insert("bearer".to_owned(), RefOr::T(SecurityScheme::Http(bearer.build())));
     for item in document.paths.paths.values_mut() {
         let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete];
@@ -72,7 +73,8 @@ pub fn complete(mut document: OpenApi) -> OpenApi {
 fn description() -> String {
     let mut text = "Everything under `/v1` wants `Authorization: Bearer`. Each operation names the least role that may call it; each \
         role may do what those before it may: `viewer`, `operator`, `admin`. A token may be made for one location: it reaches what \
-        belongs to that location, and lists show it nothing else. A person of Entra ID without a role reaches the own user only.\n\n\
+        belongs to that location, and lists show it nothing else. A person of Entra ID without a role reaches the own user only; a \
+        workstation's token reports one user's microphone, and nothing else.\n\n\
         Lists are told page by page: `next` is sent as `after` until it is null. Settings carry an `ETag`; `If-Match` makes sure \
         that nothing else is set meanwhile, `If-None-Match: *` that nothing is. What is wrong is told as RFC 9457 problem details; \
         `type` is one of these, and stable:\n\n| type | status | |\n|---|---|---|\n"
@@ -149,9 +151,10 @@ fn may_be(kind: Kind, scope: &str, response: &Response) -> bool {
         Kind::TeamsAccountTaken => is_named("teams-account-taken"),
         Kind::NoPublicUrl => is_named("no-public-url"),
         Kind::TooManyEnrolments => is_named("too-many-enrolments"),
+        Kind::TooManyReports => is_named("too-many-reports"),
         Kind::EntraUnavailable => is_named("entra-unavailable"),
         Kind::WrongLocation => scope != "anybody",
-        Kind::NotYours => scope == "user",
+        Kind::NotYours => scope == "user" || is_named("not-yours"),
         Kind::NoChoice => is_named("no-choice"),
         _ => true,
     }

@@ -6,10 +6,10 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 
 use super::courier::{Courier, Failure, Trouble};
-use crate::domain::slot::{Look, Side};
+use crate::domain::slot::{Audience, Look, Side};
 use crate::store::outbox::{Errand, Letter};
 use crate::telemetry::Metrics;
-use crate::xphone::values::{Appointment, Shows};
+use crate::xphone::values::{Appointment, Shows, VisibleFrom};
 use crate::xphone::{APPOINTMENT_KEY, Error, XPhone};
 
 /// To XPhone.
@@ -46,7 +46,8 @@ impl XphoneCourier {
                     Look::Status(status) => Shows::PresenceState(status),
                 };
                 let (origin, subject) = (self.origin.clone(), appointment.subject.clone());
-                let body = Appointment { origin, subject, shows, start: *start, end: *end, visible_from: None };
+                let visible_from = (appointment.audience == Audience::TeamColleagues).then_some(VisibleFrom::TeamColleague);
+                let body = Appointment { origin, subject, shows, start: *start, end: *end, visible_from };
                 self.xphone.put_appointment(letter.user, APPOINTMENT_KEY, &body).await
             }
             // Nothing else is ever claimed for this side.

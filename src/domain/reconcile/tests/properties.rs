@@ -44,13 +44,22 @@ fn any_look() -> impl Strategy<Value = Look> {
     prop_oneof![(1..5_u128).prop_map(|number| Look::Profile(guid(number))), Just(Look::Status(BUSY))]
 }
 
+fn any_microphone() -> impl Strategy<Value = Microphone> {
+    let program = (select(vec!["zoom", "chrome", "notepad"]), 0..100_i64, 0..120_i64);
+    let in_use = prop::collection::vec(program, 0..3);
+    (in_use, prop::bool::weighted(0.8)).prop_map(|(in_use, enabled)| super::microphone::reported(&in_use, enabled))
+}
+
 fn any_slot() -> impl Strategy<Value = Slot> {
     let causes = [Cause::Call, Cause::DoNotDisturb];
+    let shown_for = vec![Cause::Call, Cause::DoNotDisturb, Cause::Microphone];
     let subjects = [ON_THE_PHONE_SUBJECT, DO_NOT_DISTURB_SUBJECT];
     let times = (seconds(0..SECONDS_MAX), seconds(-3600..12 * 3600));
-    let shows = (select(subjects.to_vec()), any_look(), option::of(select(causes.to_vec())), times, select(SIGHTINGS.to_vec()))
+    let shows = (select(subjects.to_vec()), any_look(), option::of(select(shown_for)), times, select(SIGHTINGS.to_vec()))
         .prop_map(|(subject, look, cause, (ago, left), sighting)| {
-            let appointment = Appointment { subject: subject.to_owned(), look };
+            let of_microphone = cause == Some(Cause::Microphone);
+            let audience = if of_microphone { Audience::TeamColleagues } else { Audience::Everybody };
+            let appointment = Appointment { subject: subject.to_owned(), look, audience };
             let (since, until) = (morning() - ago, morning() + left);
             Slot::Shown(Shown { since, until, sighting, ..shown(appointment, cause, 0) })
         });
@@ -73,10 +82,11 @@ prop_compose! {
         profiles in any_profiles(),
         busy_status in option::weighted(0.8, Just(BUSY)),
         appointment in any_slot(),
+        microphone in any_microphone(),
     ) -> Snapshot {
         let remembered = remembered.map(|(native, ago)| Remembered { native, since: morning() - ago });
         let teams_user = matched.then_some(ANNA);
-        Snapshot { policy, teams_user, teams, remembered, xphone, profiles, busy_status, appointment, ..quiet() }
+        Snapshot { policy, teams_user, teams, remembered, xphone, profiles, busy_status, appointment, microphone, ..quiet() }
     }
 }
 
@@ -92,6 +102,7 @@ enum Event {
     Passes(SignedDuration),
     Seen(Sighting),
     Found(Slot),
+    Microphone(Microphone),
     Nothing,
 }
 
@@ -109,6 +120,7 @@ fn any_event() -> impl Strategy<Value = Event> {
         6 => seconds(0..3600).prop_map(Event::Passes),
         2 => select(SIGHTINGS.to_vec()).prop_map(Event::Seen),
         1 => found.prop_map(Event::Found),
+        3 => any_microphone().prop_map(Event::Microphone),
         1 => Just(Event::Nothing),
     ]
 }
@@ -124,6 +136,13 @@ fn happen(event: Event, facts: &mut Snapshot) {
         Event::Profiles(profiles) => facts.profiles = profiles,
         Event::Busy(named) => facts.busy_status = named.then_some(BUSY),
         Event::Passes(_) | Event::Nothing => {}
+        Event::Microphone(mut microphone) => {
+            let later = facts.now.duration_since(morning());
+            for program in &mut microphone.in_use {
+                (program.since, program.reported_at) = (program.since + later, program.reported_at + later);
+            }
+            facts.microphone = microphone;
+        }
         Event::Seen(sighting) => {
             if let Slot::Shown(shown) = &mut facts.appointment {
                 shown.sighting = sighting;
@@ -142,6 +161,7 @@ fn happen(event: Event, facts: &mut Snapshot) {
 fn feed_back(facts: &mut Snapshot, decision: &Decision) {
     facts.remembered = decision.remembered;
     facts.appointment = decision.appointment.slot.clone();
+    facts.microphone_held = decision.microphone_held;
 }
 
 /// What can be seen of a slot from outside, and when it ends.
@@ -165,7 +185,7 @@ fn check(facts: &Snapshot) -> Decision {
     let second = decide(&again);
     assert_eq!(second.appointment.push, None, "deciding again pushes again");
     assert_eq!((&second.appointment.slot, second.appointment.reason), (&decision.appointment.slot, decision.appointment.reason));
-    assert_eq!(second.remembered, decision.remembered);
+    assert_eq!((second.remembered, second.microphone_held), (decision.remembered, decision.microphone_held));
     decision
 }
 
@@ -185,6 +205,9 @@ fn check_push(facts: &Snapshot, decision: &Decision) {
         }
     }
     let Slot::Shown(shown) = &decision.appointment.slot else { return };
+    if shown.cause == Some(Cause::Microphone) {
+        return super::microphone::check(facts, decision, shown);
+    }
     assert!(!facts.policy.shadow, "a policy on trial shows nothing");
     assert!(facts.teams_user.is_some() && facts.policy.mode != Mode::None);
     assert!(facts.policy.mode.lets_through(shown.presence), "the policy does not let it through");
@@ -214,11 +237,16 @@ fn check_times(facts: &Snapshot, decision: &Decision) {
 }
 
 fn check_suppression(facts: &Snapshot, decision: &Decision) {
+    if facts.microphone.shows(facts.now).is_some() && (facts.policy.mode == Mode::None || facts.teams_user.is_none()) {
+        // Nothing of Teams concerns them any more: what was undone there keeps the microphone from nothing.
+        return;
+    }
     let held = match &facts.appointment {
         Slot::Suppressed { cause, .. } => Some(*cause),
         Slot::Shown(shown) if shown.sighting == Sighting::Removed || shown.until <= facts.now => shown.cause,
         Slot::Shown(_) | Slot::Empty => None,
     };
+    let held = held.filter(|cause| *cause != Cause::Microphone);
     if held.is_some() && cause_of(decision) == held {
         assert!(matches!(&decision.appointment.slot, Slot::Suppressed { cause, .. } if Some(*cause) == held));
         assert!(!matches!(decision.appointment.push, Some(Push::Show { .. })), "shown although its cause has not ended");
@@ -260,6 +288,7 @@ proptest! {
     #[test]
     fn whatever_is_shown_goes_at_once_with_its_cause(facts in any_snapshot()) {
         let free = |facts: &mut Snapshot| facts.teams = Some(read(Some(TeamsNative::Free), facts.now));
+        let facts = Snapshot { microphone: Microphone::default(), ..facts };
         let endings: [fn(&mut Snapshot); 4] =
             [free, |facts| facts.policy.mode = Mode::None, |facts| facts.teams_user = None, |facts| facts.policy.shadow = true];
         for ending in endings {
@@ -292,6 +321,7 @@ proptest! {
             revisit_at = decision.revisit_at;
         }
         facts.teams = Some(read(Some(TeamsNative::Free), facts.now));
+        facts.microphone = Microphone::default();
         let last = check(&facts);
         prop_assert_eq!(&last.appointment.slot, &Slot::Empty);
         feed_back(&mut facts, &last);
@@ -312,6 +342,8 @@ proptest! {
         let mut revisit_at = None;
         for event in events {
             match event {
+                // What a person undoes there is told in stories of its own.
+                Event::Microphone(_) => continue,
                 Event::Passes(passed) => pass(&mut facts, revisit_at, passed),
                 Event::Teams(Some(said), _) if said != native => (native, native_since) = (said, facts.now),
                 _ => {}

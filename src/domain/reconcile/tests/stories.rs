@@ -40,6 +40,7 @@ impl Story {
         let decision = decide(&self.facts);
         self.facts.remembered = decision.remembered;
         self.facts.appointment = decision.appointment.slot.clone();
+        self.facts.microphone_held = decision.microphone_held;
         self.revisit_at = decision.revisit_at;
         // XPhone is seen to show what we set, until the story says otherwise.
         if let Some(entry) = &mut self.facts.xphone {

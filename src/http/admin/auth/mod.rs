@@ -1,4 +1,4 @@
-//! Who calls: holders of the bootstrap token or an API token, and people who signed in with Entra ID.
+//! Who calls: holders of the bootstrap token or an API token, workstations, and people who signed in with Entra ID.
 
 mod entra;
 mod limiter;
@@ -19,12 +19,13 @@ use crate::domain::ids::{LocationGuid, TeamsUserId};
 use crate::http::problem::{Kind, Problem};
 use crate::store::api_token::{self, Role};
 use crate::store::audit::{Actor, Entry, Target};
+use crate::store::workstation::{self, Workstation};
 use crate::store::{Store, StoreError};
 use entra::Entra;
 use limiter::Limiter;
 
 pub use permit::{
-    Administrator, Anybody, LocalOperator, LocalViewer, Operator, OperatorNotSelf, OperatorOrSelf, Viewer, ViewerOrOwn,
+    Administrator, Anybody, LocalOperator, LocalViewer, Operator, OperatorNotSelf, OperatorOrSelf, Reporter, Viewer, ViewerOrOwn,
     ViewerOrSelf,
 };
 
@@ -57,6 +58,8 @@ pub struct Caller {
     pub location: Option<LocationGuid>,
     /// Who they are in Teams, if they are a person.
     pub teams: Option<TeamsUserId>,
+    /// Which workstation, if they are one.
+    pub workstation: Option<Workstation>,
     /// Where they call from.
     pub remote: IpAddr,
 }
@@ -124,7 +127,7 @@ impl From<StoreError> for NotIn {
 
 impl Inner {
     async fn find(&self, token: &str, remote: IpAddr) -> Result<Caller, NotIn> {
-        let everywhere = |actor, role| Caller { actor, role, location: None, teams: None, remote };
+        let everywhere = |actor, role| Caller { actor, role, location: None, teams: None, workstation: None, remote };
         if self.bootstrap.as_ref().is_some_and(|ours| ours.expose_secret().as_bytes().ct_eq(token.as_bytes()).into()) {
             return Ok(everywhere(Actor::Bootstrap, Some(Role::Admin)));
         }
@@ -132,6 +135,12 @@ impl Inner {
             let found = self.store.find_api_token(token, self.clock.now()).await?;
             let found = found.ok_or_else(|| NotIn::Failed("the token is unknown or was revoked".to_owned()))?;
             return Ok(Caller { location: found.location, ..everywhere(Actor::Token(found.name), Some(found.role)) });
+        }
+        if token.starts_with(workstation::PREFIX) {
+            let found = self.store.find_workstation(token, self.clock.now()).await?;
+            let found = found.ok_or_else(|| NotIn::Failed("the token is unknown, or its workstation was removed".to_owned()))?;
+            let actor = Actor::Workstation(found.name.clone());
+            return Ok(Caller { workstation: Some(found), ..everywhere(actor, None) });
         }
         let Some(entra) = &self.entra else { return Err(NotIn::Failed("the token is unknown".to_owned())) };
         match entra.verify(token).await {

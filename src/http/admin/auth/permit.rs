@@ -7,6 +7,7 @@
 //! | [`ViewerOrOwn`] | the same; people without a role to their own user | only what is within `reach` |
 //! | [`ViewerOrSelf`], [`OperatorOrSelf`] | that role where the user of the address sits; the user itself | `caller` and `who` |
 //! | [`OperatorNotSelf`] | that role where the user of the address sits, and nobody else | `caller` and `who` |
+//! | [`Reporter`] | workstations; operators | whose microphone it is: the workstation's `own` user, or somebody `at` a location |
 //! | [`Anybody`] | everybody who is signed in | `caller` |
 //!
 //! It must be the first argument, so that nobody learns anything before being let in.
@@ -15,6 +16,7 @@ use std::marker::PhantomData;
 
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
+use uuid::Uuid;
 
 use super::Caller;
 use crate::domain::ids::{LocationGuid, TeamsUserId, UserGuid};
@@ -23,6 +25,7 @@ use crate::http::admin::extract::guid;
 use crate::http::problem::{Kind, Problem};
 use crate::store::api_token::Role;
 use crate::store::choice::Belonging;
+use crate::store::workstation::Workstation;
 
 /// A role, as a type.
 pub trait Wants: Send {
@@ -88,6 +91,9 @@ pub struct LocalOrOwn<W> {
 /// Somebody who is signed in.
 pub struct Anybody(pub Caller);
 
+/// A workstation, or an operator.
+pub struct Reporter(Caller);
+
 /// May look at everything.
 pub type Viewer = Whole<ToView>;
 /// May change everything.
@@ -114,6 +120,12 @@ impl<W> Local<W> {
         Ok(self.caller)
     }
 
+    /// The caller, if where somebody sits is within reach; `None`: nowhere that XPhone says.
+    pub fn at_seat(self, location: Option<LocationGuid>) -> Result<Caller, Problem> {
+        within(&self.caller, location)?;
+        Ok(self.caller)
+    }
+
     /// The one location that is within reach; `None`: everything is.
     pub fn part(&self) -> Option<LocationGuid> {
         self.caller.location
@@ -129,6 +141,23 @@ impl<W> LocalOrOwn<W> {
     /// The one location that is within reach, and the one Teams user; `None`: all are.
     pub fn reach(&self) -> (Option<LocationGuid>, Option<TeamsUserId>) {
         (self.caller.location, self.caller.teams.filter(|_| self.caller.role.is_none()))
+    }
+}
+
+impl Reporter {
+    /// The workstation that reports; `None`: an operator does.
+    pub fn own(&self) -> Option<&Workstation> {
+        self.0.workstation.as_ref()
+    }
+
+    /// Its id.
+    pub fn workstation(&self) -> Option<Uuid> {
+        self.own().map(|own| own.id)
+    }
+
+    /// Whether where somebody sits is within an operator's reach.
+    pub fn at(&self, location: Option<LocationGuid>) -> Result<(), Problem> {
+        within(&self.0, location)
     }
 }
 
@@ -181,6 +210,18 @@ impl<W: Wants> FromRequestParts<Admin> for LocalOrOwn<W> {
             with_role(&caller, W::ROLE)?;
         }
         Ok(Self { caller, wants: PhantomData })
+    }
+}
+
+impl FromRequestParts<Admin> for Reporter {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, admin: &Admin) -> Result<Self, Problem> {
+        let caller = admin.auth.caller(parts).await?;
+        if caller.workstation.is_none() {
+            with_role(&caller, Role::Operator)?;
+        }
+        Ok(Self(caller))
     }
 }
 

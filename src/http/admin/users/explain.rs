@@ -1,6 +1,7 @@
 //! Why a user shows what they show: what both sides said and what that means, what may be shown and who said so, what is shown, what
 //! is not and why, what is on its way, and when to look again.
 
+mod microphone;
 mod slot;
 
 use axum::Json;
@@ -12,6 +13,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
+use self::microphone::MicrophoneInUse;
 use self::slot::Place;
 use super::gone;
 use crate::domain::explanation::{Explanation, Holds, PolicySays, TeamsSays, XphoneSays};
@@ -41,13 +43,16 @@ use crate::http::problem::Problem;
         "user_may_change": {"value": false, "from": "location"}, "remember_login_data": {"value": false, "from": "location"},
         "choice": null},
     "microphone_sync": {"from": "unset",
-        "effective": {"enabled": false, "processes": [{"process": "Zoom", "alias": "Zoom Meeting", "active": true}]}},
+        "effective": {"enabled": true, "processes": [{"process": "Zoom", "alias": "Zoom Meeting", "active": true}],
+            "ignored": ["voicemeeter"]}},
+    "microphone": {"tells": "Zoom Meeting", "reported": [{"process": "zoom", "since": "2026-11-02T08:58:00Z",
+        "reported_at": "2026-11-02T08:59:58Z", "live": true}], "held_back": null},
     "profile_template": {"from": "location",
         "effective": {"create": true, "presence_status": "busy", "call_forwarding": {"mode": "none", "number": null}}},
     "profiles": [{"guid": "2262eb26-92d4-461b-b300-356a1d3706b8", "name": "MS Teams", "presence_status": "busy", "active": true}],
     "has_busy_status": true,
     "slots": [{"slot": "xphone_appointment", "shows": {"presence": "on_the_phone", "subject": "On the phone (MS Teams)",
-        "profile": "2262eb26-92d4-461b-b300-356a1d3706b8", "presence_status": null, "cause": "call",
+        "profile": "2262eb26-92d4-461b-b300-356a1d3706b8", "presence_status": null, "visible_from": null, "cause": "call",
         "since": "2026-11-02T09:00:00Z", "until": "2026-11-02T20:55:00Z", "given_up": false}, "held_back": null, "reason": "shown_call",
         "because": "shown, because of a Teams call", "would_show": null, "on_its_way": null, "to_do": null}],
     "decided_at": "2026-11-02T09:00:00.008Z", "next_look_at": "2026-11-02T14:57:30Z"}))]
@@ -71,6 +76,8 @@ pub struct Explained {
     policy: Policy,
     /// Which programs are told of when they use the microphone.
     microphone_sync: Holding<MicrophoneSync>,
+    /// What the user's workstations report of it.
+    microphone: MicrophoneInUse,
     /// The central profile template `MS Teams`.
     profile_template: Holding<ProfileTemplate>,
     /// The user's *My Profiles*, in their order.
@@ -244,6 +251,7 @@ impl From<Explanation> for Explained {
             xphone: explanation.xphone.map(|xphone| InXphone::of(xphone, now)),
             policy: explanation.policy.into(),
             microphone_sync: explanation.microphone.into(),
+            microphone: MicrophoneInUse::of(explanation.microphone_use, now),
             profile_template: explanation.template.into(),
             profiles: explanation.profiles.into_iter().map(Profiled::from).collect(),
             has_busy_status: explanation.has_busy_status,

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::domain::explanation::{Letter, Shows, SlotSays};
 use crate::domain::mapping::Cause;
 use crate::domain::presence::Presence;
-use crate::domain::slot::Look;
+use crate::domain::slot::{Audience, Look};
 use crate::domain::timeline::Sending;
 
 /// A place where something can be shown.
@@ -42,7 +42,7 @@ pub struct Place {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ShownInSlot)]
 pub struct Shown {
-    /// `on_the_phone` or `do_not_disturb`.
+    /// `busy`, `on_the_phone` or `do_not_disturb`.
     presence: &'static str,
     /// What people read, in XPhone.
     #[schema(required)]
@@ -53,7 +53,10 @@ pub struct Shown {
     /// The status that it looks like, in XPhone.
     #[schema(required)]
     presence_status: Option<Uuid>,
-    /// `call` or `do_not_disturb`; null: not known, it was found there.
+    /// `team_colleague`: only they and whoever is closer see it; null: everybody does.
+    #[schema(required)]
+    visible_from: Option<&'static str>,
+    /// `call`, `do_not_disturb` or `microphone`; null: not known, it was found there.
     #[schema(required)]
     cause: Option<&'static str>,
     since: Timestamp,
@@ -68,8 +71,8 @@ pub struct Shown {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct HeldBack {
     /// `overridden`: a person undid it; `lapsed`: it ran out by itself.
-    why: &'static str,
-    since: Timestamp,
+    pub(super) why: &'static str,
+    pub(super) since: Timestamp,
 }
 
 /// What waits to be sent, or is just being sent.
@@ -117,6 +120,7 @@ impl From<Shows> for Shown {
             subject: shows.subject,
             profile,
             presence_status,
+            visible_from: (shows.audience == Audience::TeamColleagues).then_some("team_colleague"),
             cause: shows.cause.map(Cause::label),
             since: shows.since,
             until: shows.until,

@@ -11,6 +11,7 @@ const NOTIFICATIONS: [&str; 7] =
     ["recorded", "superseded", "lifecycle", "not_json", "too_large", "not_durable", "opening_failed"];
 const PUSHES: [&str; 6] = ["ok", "throttled", "unreachable", "refused", "failed", "expired"];
 const XPHONE_EVENTS: [&str; 3] = ["recorded", "overtaken", "old"];
+const MICROPHONE_REPORTS: [&str; 4] = ["changed", "unchanged", "throttled", "refused"];
 /// What no label of [`Metrics::count_graph_request`] need be looked up for: held back by ourselves, throttled by Graph, no answer.
 const GRAPH_REQUESTS: [&str; 4] = ["over_budget", "gate_closed", "429", "unreachable"];
 
@@ -24,6 +25,9 @@ impl Metrics {
         }
         for result in XPHONE_EVENTS {
             zero(&self.xphone_events, &[("result", result)]);
+        }
+        for result in MICROPHONE_REPORTS {
+            zero(&self.microphone_reports, &[("result", result)]);
         }
         for slot in SlotName::ALL {
             for result in PUSHES {

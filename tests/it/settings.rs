@@ -41,7 +41,7 @@ impl World {
 
 pub fn microphone_sync(processes: &[&str]) -> Value {
     let process = |process: &&str| json!({"process": process, "alias": null, "active": true});
-    json!({"enabled": true, "processes": processes.iter().map(process).collect::<Vec<_>>()})
+    json!({"enabled": true, "processes": processes.iter().map(process).collect::<Vec<_>>(), "ignored": ["voicemeeter"]})
 }
 
 pub fn profile_template(create: bool, status: &str) -> Value {

@@ -3,9 +3,6 @@
 alter table microphone_sync add column ignored text[];
 comment on column microphone_sync.ignored is 'Programs that prove no conversation; null: the delivered list, as before there was one to set.';
 
--- Reports name people by their addresses.
-create index person_email on person (lower(email));
-
 create table workstation (
     id uuid primary key,
     user_guid uuid not null constraint workstation_person references person on delete cascade,

@@ -101,12 +101,15 @@ async fn a_table_of_programs_starts_from_the_vendors() {
     let processes = starting["items"].as_array().unwrap();
     assert!(processes.len() == 22 && processes.contains(&zoom) && processes.contains(&helper), "{starting}");
     let effective = world.look_up("locations").await["items"][0]["microphone_sync"]["effective"].clone();
-    assert_eq!(effective, json!({"enabled": false, "processes": processes}));
+    let ignored = &effective["ignored"];
+    assert!(ignored.as_array().unwrap().contains(&json!("voicemeeter")), "{ignored}");
+    assert_eq!(effective, json!({"enabled": false, "processes": processes, "ignored": ignored}));
     // It may be set as it is.
     let path = format!("locations/{}/microphone-sync", world.location);
-    world.put_setting(&path, &json!({"enabled": true, "processes": processes})).await;
-    world.put_setting(&path, &json!({"enabled": true, "processes": []})).await;
-    assert_eq!(world.look_up(&path).await, json!({"enabled": true, "processes": []}));
+    world.put_setting(&path, &json!({"enabled": true, "processes": processes, "ignored": ignored})).await;
+    let empty = json!({"enabled": true, "processes": [], "ignored": []});
+    world.put_setting(&path, &empty).await;
+    assert_eq!(world.look_up(&path).await, empty);
 }
 
 #[tokio::test]

@@ -128,6 +128,7 @@ pub struct App {
     delegated: Delegated,
     public_url: Option<Url>,
     timing: Timing,
+    push: bool,
     presence_kept: SignedDuration,
     replica: Uuid,
 }
@@ -185,6 +186,7 @@ impl App {
         let parts =
             Parts { config, store: &store, clock: &clock, metrics: &metrics, tracer: &tracer, activators: &activators, replica };
         let people = parts.people()?;
+        let push = parts.push();
         let tasks = Box::new(parts.tasks(people.clone())?);
         let delegated = Delegated::new(&config.graph, graph::http_client()?, clock.clone())?;
         let public_url = config.http.public_url.clone();
@@ -203,6 +205,7 @@ impl App {
             delegated,
             public_url,
             timing,
+            push,
             presence_kept,
             replica,
         })
@@ -279,6 +282,7 @@ impl App {
             reports: Reports::new(self.clock.clone()),
             public_url: self.public_url.clone(),
             timing: self.timing,
+            push: self.push,
             presence_kept: self.presence_kept,
         }
     }

@@ -48,6 +48,8 @@ pub struct Metrics {
     users_waiting: Gauge<i64>,
     profile_templates: Gauge<i64>,
     subscriptions: Gauge<i64>,
+    silent_subscriptions: Counter<u64>,
+    swept_users: Gauge<i64>,
     subscription_expires: Gauge<f64>,
     subscriber_accounts: Gauge<i64>,
     stuck_statuses: Gauge<i64>,
@@ -132,7 +134,22 @@ impl Metrics {
                 &["state"],
                 "Profile templates in XPhone that are ours to care for, by state",
             ),
-            subscriptions: make.gauge("subscriptions", &["state"], "Subscriptions by state: `live`"),
+            subscriptions: make.gauge(
+                "subscriptions",
+                &["state"],
+                "Subscriptions by state: `live`, and of those `silent`: sweeps find what they do not tell",
+            ),
+            silent_subscriptions: make.counter(
+                "silent_subscriptions",
+                &[],
+                "Subscriptions made anew by this gateway because they told nothing",
+            ),
+            swept_users: make.gauge(
+                "swept_users",
+                &["why"],
+                "Users whom no subscription watches: `no_push` here at all, `joining`, `no_room` (too few accounts), `lost` (their \
+                 subscription fails: swept faster)",
+            ),
             subscription_expires: make.gauge_seconds(
                 "subscription_expires",
                 &[],
@@ -141,7 +158,8 @@ impl Metrics {
             subscriber_accounts: make.gauge(
                 "subscriber_accounts",
                 &["state"],
-                "Subscriber accounts by state: `usable`, `needs_sign_in`, `leaving`",
+                "Subscriber accounts by state: `usable`, of those `spare` (hold none) and `refused` (Graph lets them have none at present); \
+                 `needs_sign_in`, `leaving`; and `missing` for everybody to be watched",
             ),
             stuck_statuses: make.gauge(
                 "stuck_statuses",
@@ -303,10 +321,22 @@ impl Metrics {
         self.directory_held_back.record(count, &[]);
     }
 
-    /// Notes the subscriptions that live, and how long the first of them still does.
-    pub fn note_subscriptions(&self, live: usize, expires_seconds: f64) {
-        self.subscriptions.record(i64::try_from(live).unwrap_or(i64::MAX), &[KeyValue::new("state", "live")]);
+    /// Notes the subscriptions that live, how many of those are silent, and how long the first of them still lives.
+    pub fn note_subscriptions(&self, live: i64, silent: i64, expires_seconds: f64) {
+        for (state, count) in [("live", live), ("silent", silent)] {
+            self.subscriptions.record(count, &[KeyValue::new("state", state)]);
+        }
         self.subscription_expires.record(expires_seconds, &[]);
+    }
+
+    /// Counts a subscription that was made anew because it told nothing.
+    pub fn count_silent_subscription(&self) {
+        self.silent_subscriptions.add(1, &[]);
+    }
+
+    /// Notes how many users no subscription watches for a reason.
+    pub fn note_swept_users(&self, why: &'static str, count: i64) {
+        self.swept_users.record(count, &[KeyValue::new("why", why)]);
     }
 
     /// Notes how many subscriber accounts are in a state.
@@ -342,6 +372,11 @@ impl Metrics {
     /// Notes how long a sweep took, and how many changes it found that no notification had told.
     pub fn note_sweep(&self, seconds: f64, missed: u64) {
         self.sweep.record(seconds, &[]);
+        self.missed_changes.add(missed, &[]);
+    }
+
+    /// Counts changes that no notification had told, found by reading those oftener whose subscription fails.
+    pub fn count_missed_changes(&self, missed: u64) {
         self.missed_changes.add(missed, &[]);
     }
 

@@ -93,10 +93,11 @@ impl People {
                 certificate: certificate_id,
                 notification_url: "https://gateway.example/graph/notifications".to_owned(),
                 users,
+                created_at: now,
                 expires_at: now + SignedDuration::from_mins(57),
                 renew_at: now + SignedDuration::from_mins(15),
             };
-            store.keep_subscription(&stored, &SecretString::from(subscription.client_state.as_str()), now).await?;
+            store.keep_subscription(&stored, &SecretString::from(subscription.client_state.as_str())).await?;
         }
         Ok(())
     }

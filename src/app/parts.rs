@@ -1,7 +1,7 @@
 //! What every task is made from, and how.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicU32};
 use std::sync::{Arc, Mutex};
 
 use url::Url;
@@ -126,7 +126,7 @@ impl Parts<'_> {
             xphone_dispatcher: self.xphone_dispatcher(xphone),
             teams_dispatcher: self.teams_dispatcher(graph),
             confirmer: Confirmer(Arc::clone(&reading)),
-            sweep: Sweep { reading, period: graph_config.sweep, replica, round: Mutex::new(None) },
+            sweep: self.sweep(reading),
             logins: people.map(|people| Logins { store: store(), people, replica, clock: clock() }),
             upkeep: Upkeep {
                 store: store(),
@@ -147,6 +147,24 @@ impl Parts<'_> {
             tracer: self.tracer.clone(),
             activators: self.activators.clone(),
         }
+    }
+
+    fn sweep(&self, reading: Arc<Reading>) -> Sweep {
+        let Graph { sweep, requests_per_30_seconds_max, .. } = self.config.graph;
+        Sweep {
+            reading,
+            period: sweep,
+            replica: self.replica,
+            round: Mutex::default(),
+            requests_per_30_seconds_max,
+            push: self.push(),
+            hurried: Mutex::default(),
+        }
+    }
+
+    /// Whether Graph can tell us anything.
+    pub(super) fn push(&self) -> bool {
+        self.config.graph.push && self.config.http.public_url.is_some()
     }
 
     fn templates(&self, xphone: &Arc<XPhone>) -> Templates {
@@ -211,7 +229,7 @@ impl Parts<'_> {
             metrics: self.metrics.clone(),
             activators: self.activators.clone(),
             resting: Mutex::default(),
-            unwatched: AtomicUsize::new(0),
+            known: Mutex::default(),
         }))
     }
 }

@@ -50,7 +50,10 @@ impl Explain {
         }
         for user in found {
             if let Some(explanation) = store.explain(user, now, config.graph.timing).await? {
+                let push = config.graph.push && config.http.public_url.is_some();
+                let place = store.place_of(user, push, now).await?;
                 print!("{}", describe(&explanation)?);
+                println!("watched       {}", place.told());
             }
         }
         Ok(ExitCode::SUCCESS)

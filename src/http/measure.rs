@@ -8,6 +8,7 @@ use tokio::time::timeout;
 use super::Admin;
 use crate::domain::directory::Match;
 use crate::domain::slot::SlotName;
+use crate::domain::subscription::{Coverage, Why};
 use crate::store::StoreError;
 use crate::store::feed::Feed;
 use crate::store::template::CareState;
@@ -77,11 +78,23 @@ async fn subscriptions(admin: &Admin) -> Result<(), StoreError> {
     let now = admin.clock.now();
     let live = admin.store.live_subscriptions(now).await?;
     let left = live.first_ends_at.map_or(0.0, |ends_at| ends_at.duration_since(now).as_secs_f64());
-    admin.metrics.note_subscriptions(usize::try_from(live.count).unwrap_or_default(), left);
+    admin.metrics.note_subscriptions(live.count, live.silent, left);
     let accounts = admin.store.account_counts().await?;
     admin.metrics.note_subscriber_accounts("usable", accounts.usable);
     admin.metrics.note_subscriber_accounts("needs_sign_in", accounts.need_sign_in);
     admin.metrics.note_subscriber_accounts("leaving", accounts.leaving);
+    let counted = admin.store.count_places(now).await?;
+    admin.metrics.note_subscriber_accounts("spare", counted.accounts_spare);
+    admin.metrics.note_subscriber_accounts("refused", counted.accounts_refused);
+    let pushed_to = if admin.push { counted.users } else { 0 };
+    let coverage = Coverage::of(usize::try_from(pushed_to).unwrap_or(0), usize::try_from(counted.accounts).unwrap_or(0));
+    admin.metrics.note_subscriber_accounts("missing", i64::try_from(coverage.accounts_missing).unwrap_or(i64::MAX));
+    let swept = admin.store.swept_counts().await?;
+    for why in Why::ALL {
+        let count = swept.iter().find(|(known, _)| *known == why).map_or(0, |(_, count)| *count);
+        admin.metrics.note_swept_users(why.label(), if admin.push { count } else { 0 });
+    }
+    admin.metrics.note_swept_users("no_push", counted.users - pushed_to);
     Ok(())
 }
 

@@ -47,6 +47,8 @@ pub struct Admin {
     pub public_url: Option<Url>,
     /// Settings that the rules depend on.
     pub timing: Timing,
+    /// Whether Graph can tell us anything.
+    pub push: bool,
     /// How long anything is remembered of what people showed.
     pub presence_kept: SignedDuration,
 }

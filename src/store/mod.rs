@@ -29,6 +29,7 @@ pub mod scratch;
 pub mod sealed;
 mod secret;
 pub mod shadow;
+pub mod shard;
 pub mod sign;
 mod slot;
 pub mod subscriber;

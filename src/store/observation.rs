@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use jiff_sqlx::ToSqlx;
 use uuid::Uuid;
 
+use super::shard::Missed;
 use super::{Store, StoreError, Tx, commit, rows, times, traces};
 use crate::domain::ids::TeamsUserId;
 use crate::domain::timeline::Waker;
@@ -34,12 +35,12 @@ pub struct TeamsFact {
 }
 
 /// What reading everybody, or somebody again, brought to light.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReadOutcome {
     /// Users whose presence differed from what was recorded.
     pub changed: u64,
     /// Of those, users of whom no notification had told anything.
-    pub missed: u64,
+    pub missed: Vec<Missed>,
 }
 
 struct Columns {
@@ -146,7 +147,7 @@ impl Store {
                 woken_by = case when s.in_teams or (s.teams_availability, s.teams_activity) is distinct from (n.availability, n.activity)
                     then s.woken_by | $8 else s.woken_by end
             from (
-                select before.user_guid, n.availability, n.activity, n.sequence_number, n.observed_at,
+                select before.user_guid, n.teams_id, n.availability, n.activity, n.sequence_number, n.observed_at,
                     before.teams_availability as availability_before, before.teams_activity as activity_before,
                     before.confirm_at as confirm_at_before, before.teams_observed_at as observed_at_before
                 from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::timestamptz[])
@@ -166,7 +167,7 @@ impl Store {
                     or s.confirm_at is not null or s.in_teams or s.native is distinct from 'free')
             returning
                 (n.availability_before, n.activity_before) is distinct from (s.teams_availability, s.teams_activity) as "changed!",
-                (n.confirm_at_before is null and n.observed_at_before is not null) as "unannounced!"
+                case when n.confirm_at_before is null then n.observed_at_before end as seen_unannounced, n.teams_id as "teams_id!"
             "#,
             &users,
             &availabilities,
@@ -184,7 +185,11 @@ impl Store {
             self.postpone_confirmations(&users, now).await?;
         }
         let changed = rows.iter().filter(|row| row.changed).count() as u64;
-        let missed = rows.iter().filter(|row| row.changed && row.unannounced).count() as u64;
+        let missed = rows.iter().filter(|row| row.changed).filter_map(|row| {
+            let seen_before = row.seen_unannounced?.to_jiff();
+            Some(Missed { user: TeamsUserId(row.teams_id), seen_before })
+        });
+        let missed = missed.collect();
         Ok(ReadOutcome { changed, missed })
     }
 

@@ -8,7 +8,7 @@ use super::audit::{self, Entry};
 use super::enrolment::Outcome;
 use super::{Store, StoreError, Tx, known, rows};
 use crate::domain::ids::UserGuid;
-use crate::domain::subscription::AccountId;
+use crate::domain::subscription::{AccountId, ProblemKind};
 
 /// An account, or the attempt to enrol one.
 #[derive(Clone, Debug)]
@@ -29,7 +29,9 @@ pub struct Enrolled {
     /// Entra ID's object id.
     pub id: AccountId,
     /// Why it is of no use until somebody signs in again.
-    pub problem: Option<String>,
+    pub problem: Option<Trouble>,
+    /// Why Graph lets it have no subscription.
+    pub refusal: Option<Refusal>,
     /// When somebody last signed in.
     pub enrolled_at: Timestamp,
     /// When Entra ID last gave a token for it.
@@ -38,6 +40,32 @@ pub struct Enrolled {
     pub leaving_at: Option<Timestamp>,
     /// Whom it tells us about.
     pub subscription: Option<Carried>,
+}
+
+/// What is wrong with an account.
+#[derive(Clone, Debug)]
+pub struct Trouble {
+    /// In words.
+    pub problem: String,
+    /// What kind; `None`: it was noted by an earlier version.
+    pub kind: Option<ProblemKind>,
+    /// Since when.
+    pub since: Option<Timestamp>,
+    /// When Entra ID is asked again.
+    pub retry_at: Option<Timestamp>,
+}
+
+/// What Graph says to an account that wants a subscription.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    /// In Graph's words, without names.
+    pub refusal: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// How often in a row.
+    pub times: i32,
+    /// When Graph is asked again.
+    pub retry_at: Option<Timestamp>,
 }
 
 /// An account's subscription.
@@ -81,6 +109,16 @@ pub struct Told {
     pub created_at: Timestamp,
     /// What it is.
     pub carried: Carried,
+    /// Whether its account can tend it no more.
+    pub unattended: bool,
+    /// When something of it was last heard.
+    pub heard_at: Option<Timestamp>,
+    /// Since when it is known to be silent.
+    pub silent_since: Option<Timestamp>,
+    /// Changes within an hour that sweeps found and it did not tell.
+    pub missed: i64,
+    /// How often in a row its account's subscriptions were made anew because they were silent, and when last.
+    pub silences: Option<(i32, Timestamp)>,
 }
 
 impl Store {
@@ -93,6 +131,7 @@ impl Store {
             r#"select coalesce(lower(a.user_principal_name), e.name) as "name!",
                  coalesce(a.user_principal_name, e.user_principal_name) as "user_principal_name!",
                  a.id as "account?", a.problem, a.enrolled_at as "enrolled_at?", a.refreshed_at as "refreshed_at?", a.leaving_at,
+                 a.problem_kind, a.problem_at, a.retry_at, a.refused_since, a.refusal, a.refusals as "refusals?",
                  s.id as "subscription?", s.expires_at as "ends_at?", s.renew_at as "renew_at?",
                  (select count(*) from subscription_user u where u.subscription_id = s.id) as "users!",
                  e.begun_at as "begun_at?", e.expires_at as "expires_at?", e.alive_until as "alive_until?", e.ended_at, e.outcome,
@@ -108,7 +147,7 @@ impl Store {
         let subscriber = |row| -> Result<Subscriber, StoreError> {
             let Columns { name, user_principal_name, .. } = &row;
             let (name, user_principal_name) = (name.clone(), user_principal_name.clone());
-            Ok(Subscriber { name, user_principal_name, enrolment: enrolment(&row)?, account: enrolled(row) })
+            Ok(Subscriber { name, user_principal_name, enrolment: enrolment(&row)?, account: enrolled(row)? })
         };
         let rows = found.fetch_all(&self.pool).await?.into_iter();
         rows.map(|row| Columns {
@@ -116,6 +155,13 @@ impl Store {
             user_principal_name: row.user_principal_name,
             account: row.account,
             problem: row.problem,
+            problem_kind: row.problem_kind,
+            problem_at: row.problem_at.map(jiff_sqlx::Timestamp::to_jiff),
+            retry_at: row.retry_at.map(jiff_sqlx::Timestamp::to_jiff),
+            refusal: row
+                .refusal
+                .zip(row.refused_since)
+                .map(|(refusal, since)| (refusal, since.to_jiff(), row.refusals.unwrap_or(0))),
             enrolled: row.enrolled_at.zip(row.refreshed_at).map(|(at, refreshed)| (at.to_jiff(), refreshed.to_jiff())),
             leaving_at: row.leaving_at.map(jiff_sqlx::Timestamp::to_jiff),
             subscription: row.subscription,
@@ -143,6 +189,8 @@ impl Store {
     ) -> Result<Vec<Told>, StoreError> {
         let found = sqlx::query!(
             r#"select s.id, s.account_id, a.user_principal_name, s.certificate_id, s.created_at, s.expires_at, s.renew_at,
+                 s.heard_at, s.silent_since, a.problem is not null as "unattended!", a.silences, a.silence_found_at,
+                 (select coalesce(sum(m.times), 0) from missed_change m where m.subscription_id = s.id) as "missed!",
                  (select count(*) from subscription_user u where u.subscription_id = s.id) as "users!"
                from subscription s join subscriber_account a on a.id = s.account_id
                where ($1::uuid is null or exists (select from subscription_user u join person p on p.teams_id = u.teams_id
@@ -164,6 +212,11 @@ impl Store {
                 expires_at: row.expires_at.to_jiff(),
                 renew_at: row.renew_at.to_jiff(),
             },
+            unattended: row.unattended,
+            heard_at: row.heard_at.map(jiff_sqlx::Timestamp::to_jiff),
+            silent_since: row.silent_since.map(jiff_sqlx::Timestamp::to_jiff),
+            missed: row.missed,
+            silences: row.silence_found_at.map(|at| (row.silences, at.to_jiff())),
         });
         Ok(told.collect())
     }
@@ -192,6 +245,10 @@ struct Columns {
     user_principal_name: String,
     account: Option<Uuid>,
     problem: Option<String>,
+    problem_kind: Option<String>,
+    problem_at: Option<Timestamp>,
+    retry_at: Option<Timestamp>,
+    refusal: Option<(String, Timestamp, i32)>,
     enrolled: Option<(Timestamp, Timestamp)>,
     leaving_at: Option<Timestamp>,
     subscription: Option<Uuid>,
@@ -204,17 +261,20 @@ struct Columns {
     enrolment_problem: Option<String>,
 }
 
-fn enrolled(row: Columns) -> Option<Enrolled> {
-    let (enrolled_at, refreshed_at) = row.enrolled?;
+fn enrolled(row: Columns) -> Result<Option<Enrolled>, StoreError> {
+    let Some(((enrolled_at, refreshed_at), id)) = row.enrolled.zip(row.account) else { return Ok(None) };
+    let kind = row.problem_kind.as_deref().map(|kind| known(kind, ProblemKind::from_label)).transpose()?;
+    let retry_at = row.retry_at;
     let carried = |(id, (expires_at, renew_at))| Carried { id, users: row.users, expires_at, renew_at };
-    Some(Enrolled {
-        id: AccountId(row.account?),
-        problem: row.problem,
+    Ok(Some(Enrolled {
+        id: AccountId(id),
+        problem: row.problem.map(|problem| Trouble { problem, kind, since: row.problem_at, retry_at }),
+        refusal: row.refusal.map(|(refusal, since, times)| Refusal { refusal, since, times, retry_at }),
         enrolled_at,
         refreshed_at,
         leaving_at: row.leaving_at,
         subscription: row.subscription.zip(row.renewal).map(carried),
-    })
+    }))
 }
 
 fn enrolment(row: &Columns) -> Result<Option<Enrolment>, StoreError> {

@@ -25,6 +25,8 @@ pub struct StoredSubscription {
     pub notification_url: String,
     /// Whom it watches.
     pub users: BTreeSet<TeamsUserId>,
+    /// When Graph gave it.
+    pub created_at: Timestamp,
     /// When it ends unless renewed.
     pub expires_at: Timestamp,
     /// When to renew it.
@@ -40,7 +42,6 @@ impl Store {
         &self,
         subscription: &StoredSubscription,
         client_state: &SecretString,
-        now: Timestamp,
     ) -> Result<(), StoreError> {
         let sealed = sealed::seal(&self.keys, Purpose::ClientState, client_state.expose_secret().as_bytes())?;
         let users: Vec<Uuid> = subscription.users.iter().map(|user| user.0).collect();
@@ -53,7 +54,7 @@ impl Store {
             sealed,
             subscription.certificate,
             subscription.notification_url,
-            now.to_sqlx(),
+            subscription.created_at.to_sqlx(),
             subscription.expires_at.to_sqlx(),
             subscription.renew_at.to_sqlx(),
         )
@@ -134,7 +135,7 @@ impl Store {
             users.entry(member.subscription_id).or_default().insert(TeamsUserId(member.teams_id));
         }
         let rows = sqlx::query!(
-            "select id, account_id, certificate_id, notification_url, expires_at, renew_at from subscription order by created_at, id"
+            "select id, account_id, certificate_id, notification_url, created_at, expires_at, renew_at from subscription order by created_at, id"
         );
         let rows = rows.fetch_all(&self.pool).await?.into_iter();
         let subscriptions = rows.map(|row| StoredSubscription {
@@ -143,6 +144,7 @@ impl Store {
             certificate: row.certificate_id,
             notification_url: row.notification_url,
             users: users.remove(&row.id).unwrap_or_default(),
+            created_at: row.created_at.to_jiff(),
             expires_at: row.expires_at.to_jiff(),
             renew_at: row.renew_at.to_jiff(),
         });

@@ -24,6 +24,8 @@ pub struct AccountCounts {
 pub struct LiveSubscriptions {
     /// How many.
     pub count: i64,
+    /// Of those, how many are known to tell nothing.
+    pub silent: i64,
     /// When the first of them ends.
     pub first_ends_at: Option<Timestamp>,
 }
@@ -67,11 +69,13 @@ impl Store {
     /// Postgres cannot be asked.
     pub async fn live_subscriptions(&self, now: Timestamp) -> Result<LiveSubscriptions, StoreError> {
         let live = sqlx::query!(
-            r#"select count(*) as "count!", min(expires_at) as first_ends_at from subscription where expires_at > $1"#,
+            r#"select count(*) as "count!", count(silent_since) as "silent!", min(expires_at) as first_ends_at
+               from subscription where expires_at > $1"#,
             now.to_sqlx(),
         );
         let live = live.fetch_one(&self.pool).await?;
-        Ok(LiveSubscriptions { count: live.count, first_ends_at: live.first_ends_at.map(jiff_sqlx::Timestamp::to_jiff) })
+        let first_ends_at = live.first_ends_at.map(jiff_sqlx::Timestamp::to_jiff);
+        Ok(LiveSubscriptions { count: live.count, silent: live.silent, first_ends_at })
     }
 
     /// How much is shown, by the slot's label, though it should have gone minutes ago.

@@ -94,6 +94,8 @@ struct Sorted {
     /// By user, the newest last; whoever cannot be told apart outside the encryption stands alone.
     candidates: Vec<Vec<Candidate>>,
     by_user: HashMap<TeamsUserId, usize>,
+    /// Subscriptions that spoke.
+    heard: BTreeSet<Uuid>,
     refused: Refusals,
     done: Vec<i64>,
     postponed: Vec<i64>,
@@ -118,6 +120,8 @@ impl Intake {
         if sorted.done.is_empty() && sorted.postponed.is_empty() {
             return Ok(Progress::Idle);
         }
+        let (heard, users) =
+            (sorted.heard.iter().copied().collect::<Vec<_>>(), sorted.by_user.keys().copied().collect::<Vec<_>>());
         let superseded: u64 = sorted.candidates.iter().map(|candidates| candidates.len() as u64 - 1).sum();
         let recorded = self.record(std::mem::take(&mut sorted.candidates), &mut sorted.refused).await?;
         let mut tx = holding.finish();
@@ -127,6 +131,9 @@ impl Intake {
             inbox::postpone(&mut tx, &sorted.postponed, self.clock.now() + KEYS_PAUSE).await?;
         }
         commit(tx).await?;
+        if !heard.is_empty() {
+            self.store.note_heard(&heard, &users, self.clock.now()).await?;
+        }
         self.metrics.count_notifications("recorded", recorded);
         self.metrics.count_notifications("superseded", superseded);
         for (reason, count) in sorted.refused.by_reason() {
@@ -317,6 +324,7 @@ pub(super) async fn expected(store: &Store) -> Result<HashMap<String, Expected>,
 
 impl Sorted {
     fn add(&mut self, candidate: Candidate) {
+        self.heard.extend(candidate.verified.subscription_id.as_str().parse::<Uuid>());
         let place = candidate.verified.user.map(|user| *self.by_user.entry(user).or_insert(self.candidates.len()));
         match place.and_then(|place| self.candidates.get_mut(place)) {
             // What had waited for keys may be taken after what came later.

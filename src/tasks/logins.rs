@@ -90,7 +90,7 @@ impl Logins {
             Err(PersonError::NotGenuine(_)) => {
                 return Err(TaskError::Implausible("Entra ID gave an ID token that proves nothing"));
             }
-            Err(PersonError::Token(Error::SignInAgain { code } | Error::NotApproved { code })) => {
+            Err(PersonError::Token(Error::SignInAgain { code, .. } | Error::NotApproved { code })) => {
                 format!("Entra ID wants the user to sign in again ({code})")
             }
             Err(PersonError::Token(error)) => return Err(error.into()),

@@ -1,5 +1,7 @@
 //! Reads everybody's presence in turn, so that a lost notification costs time and nothing else.
 
+mod hurried;
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -8,6 +10,7 @@ use futures::future::BoxFuture;
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use self::hurried::Hurried;
 use super::confirmer::Reading;
 use super::driver::{Task, chain};
 use super::tenure::Tenure;
@@ -31,6 +34,22 @@ pub struct Sweep {
     pub replica: Uuid,
     /// The sweep under way.
     pub round: Mutex<Option<Round>>,
+    /// Requests that all replicas together may send, to stay modest.
+    pub requests_per_30_seconds_max: u32,
+    /// Whether anybody is pushed, so that push can fail.
+    pub push: bool,
+    /// How far the faster sweep of those is whose subscription fails.
+    pub hurried: Mutex<Hurried>,
+}
+
+/// What became of a page.
+enum Page {
+    /// Read; so many changes no notification had told.
+    Read { missed: u64 },
+    /// Graph or the budget wants us to wait.
+    Later,
+    /// The same page would fail the same way for ever.
+    Failed,
 }
 
 /// A sweep under way.
@@ -49,7 +68,13 @@ impl Task for Sweep {
     }
 
     fn run(&self) -> BoxFuture<'_, Result<Progress, TaskError>> {
-        self.sweep().boxed()
+        async {
+            match self.sweep().await? {
+                Progress::Idle => self.hurry().await,
+                Progress::More => Ok(Progress::More),
+            }
+        }
+        .boxed()
     }
 }
 
@@ -59,30 +84,46 @@ impl Sweep {
         let Some(round) = self.round(now).await? else { return Ok(Progress::Idle) };
         let lease = Lease { name: LEASE, holder: self.replica };
         let tenure = Tenure { store: &self.reading.store, clock: &self.reading.clock, lease };
-        let swept = tenure.during(self.page(round, now)).await?;
+        let swept = tenure.during(self.next_page(round, now)).await?;
         if swept.is_none() {
             self.remember(None);
         }
         Ok(swept.unwrap_or(Progress::Idle))
     }
 
-    async fn page(&self, round: Round, now: Timestamp) -> Result<Progress, TaskError> {
+    async fn next_page(&self, round: Round, now: Timestamp) -> Result<Progress, TaskError> {
         let users = self.reading.store.users_to_sweep(round.after, PRESENCES_MAX).await?;
         let Some(last) = users.last().copied() else { return self.finish(round, now).await };
-        match self.reading.read(&users, Waker::Sweep, now).await {
-            Ok(outcome) => {
-                self.remember(Some(Round { after: Some(last), missed: round.missed + outcome.missed, ..round }));
+        match self.page(&users, now).await? {
+            Page::Read { missed } => {
+                self.remember(Some(Round { after: Some(last), missed: round.missed + missed, ..round }));
                 Ok(Progress::More)
             }
-            Err(TaskError::Graph(graph::client::Error::Wait { .. })) => {
+            Page::Later => {
                 self.remember(Some(round));
                 Ok(Progress::Idle)
             }
-            // The same page would fail the same way for ever, and nobody behind it would be read.
-            Err(error) if is_about_the_page(&error) => {
-                tracing::warn!(users = users.len(), error = %chain(&error), "a page of the sweep failed; it goes on behind it");
+            Page::Failed => {
                 self.remember(Some(Round { after: Some(last), pages_failed: round.pages_failed + 1, ..round }));
                 Ok(Progress::More)
+            }
+        }
+    }
+
+    /// Reads these users; what should have been pushed and was not is noted for whoever watches the subscriptions.
+    async fn page(&self, users: &[TeamsUserId], now: Timestamp) -> Result<Page, TaskError> {
+        match self.reading.read(users, Waker::Sweep, now).await {
+            Ok(outcome) => {
+                if self.push && !outcome.missed.is_empty() {
+                    self.reading.store.note_missed(&outcome.missed, now).await?;
+                }
+                Ok(Page::Read { missed: outcome.missed.len() as u64 })
+            }
+            Err(TaskError::Graph(graph::client::Error::Wait { .. })) => Ok(Page::Later),
+            // Otherwise nobody behind it would be read.
+            Err(error) if is_about_the_page(&error) => {
+                tracing::warn!(users = users.len(), error = %chain(&error), "a page of the sweep failed; it goes on behind it");
+                Ok(Page::Failed)
             }
             Err(error) => Err(error),
         }

@@ -20,6 +20,7 @@ impl Metrics {
     pub fn begin_at_zero(&self, refusals: &[&'static str], endpoints: &[&'static str]) {
         zero(&self.missed_changes, &[]);
         zero(&self.unknown_presence_words, &[]);
+        zero(&self.silent_subscriptions, &[]);
         for result in NOTIFICATIONS.iter().chain(refusals) {
             zero(&self.notifications, &[("result", result)]);
         }

@@ -148,12 +148,14 @@ async fn what_is_told_about_people_looks_like_this() {
     world.settle().await;
     world.confirm().await;
     let explained = world.get(&format!("v1/users/{}/explain", anna.xphone), ADMIN_TOKEN).await;
+    let subscription = explained["watched"]["subscription"].as_str().unwrap().parse::<Uuid>().unwrap();
     let profile = |index: usize| explained["profiles"][index]["guid"].as_str().unwrap().parse::<Uuid>().unwrap();
     let names = [
         (world.location, "<headquarters>"),
         (anna.xphone, "<anna>"),
         (anna.teams, "<anna in Teams>"),
         (nobody, "<nobody>"),
+        (subscription, "<subscription>"),
         (profile(0), "<her first profile>"),
         (profile(1), "<her second profile>"),
     ];

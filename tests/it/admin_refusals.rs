@@ -223,6 +223,7 @@ async fn what_is_asked_for_wrongly_is_refused() {
         "v1/audit",
         "v1/audit/export",
         "v1/subscriptions",
+        "v1/subscriptions/places",
         "v1/subscriber-accounts",
     ] {
         for query in ["limit=0", "limit=1001", "limit=x", "limit=-1", "page=2", "limit=1&limit=2"] {

@@ -35,6 +35,7 @@ async fn share(app: &App) -> u32 {
 #[tokio::test]
 async fn sweeping_ten_thousand_takes_sixteen_requests_a_minute() {
     let world = World::with(|sources| sources.with("GATEWAY__GRAPH__PUSH", false)).await;
+    world.directory().await;
     world.set_policy("telephony_and_presence", false).await;
     world.crowd_of(MANY).await;
     for _ in 0..3 {
@@ -66,7 +67,7 @@ async fn what_graph_throttles_holds_up_nothing_else() {
     world.sweep().await;
     assert_eq!(world.asked_graph("getPresencesByUserId", 429).await, reads, "reading keeps to the pause it was asked for");
     world.graph_faults(throttled("presence")).await;
-    world.xphone_telephone(anna, 0).await;
+    world.xphone_telephone(anna, 2).await;
     world.hear().await;
     world.advance(SignedDuration::from_secs(25));
     let renewed = world.asked_graph("renewSubscription", 200).await;
@@ -82,8 +83,10 @@ async fn what_graph_throttles_holds_up_nothing_else() {
 async fn replicas_share_the_budget_and_take_over_what_a_dead_one_had() {
     let world = World::new().await;
     assert_eq!(share(&world.app).await, 1500);
+    world.advance(SignedDuration::from_secs(1));
     let second = world.replica(&world.clock).await;
     assert_eq!((share(&second).await, share(&world.app).await), (750, 750));
+    world.advance(SignedDuration::from_secs(1));
     let third = world.replica(&world.clock).await;
     assert_eq!((share(&third).await, share(&second).await, share(&world.app).await), (500, 500, 500));
     assert_eq!(world.app.store.replicas().await.unwrap().len(), 3);

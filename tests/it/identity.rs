@@ -372,7 +372,10 @@ async fn a_revoked_account_says_so_is_swept_and_heals_by_signing_in() {
         world.teams(anna, "Available/Available").await;
         world.minute().await;
         assert_eq!(world.text(anna).await, "Available", "a sweep found it");
-        assert_eq!(world.graph_look("requests").await["grants"]["refresh_token"], asked, "a dead token is not tried again");
+        let again = world.graph_look("requests").await["grants"]["refresh_token"].as_u64().unwrap() - asked.as_u64().unwrap();
+        // A policy may be undone, and then the token works again: that is asked each half hour.
+        let expected = u64::from(code != "AADSTS50173");
+        assert_eq!(again, expected, "a dead token is not tried again");
         world.sign_in(SUBSCRIBER, SUBSCRIBER).await.unwrap();
         assert_eq!(world.app.store.accounts().await.unwrap()[0].problem, None);
         world.tend_subscriptions().await;

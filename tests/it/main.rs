@@ -41,6 +41,7 @@ mod restart;
 mod sealed;
 mod secrecy;
 mod settings;
+mod shards;
 mod sides;
 mod signing_in;
 mod subscribers;

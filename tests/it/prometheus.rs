@@ -8,6 +8,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use presence_gateway::app::Running;
+use presence_gateway::domain::subscription::ProblemKind;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
@@ -147,7 +148,8 @@ async fn a_real_prometheus_answers_every_panel_and_lets_the_right_alerts_rise() 
 
     world.xphone_faults(json!({"down": true})).await;
     let account = world.app.store.accounts().await.unwrap().remove(0).id;
-    world.app.store.note_account_problem(account, "its sessions were revoked").await.unwrap();
+    let (kind, now) = (ProblemKind::RefreshRefused, world.clock.now());
+    world.app.store.note_account_problem(account, kind, "its sessions were revoked", now, None).await.unwrap();
     world.teams(anna, "Busy/InACall").await;
     for expected in ["PresenceGatewayXPhoneUnreachable", "PresenceGatewayAccountNeedsSignIn"] {
         until(expected, async || prometheus.risen().await.contains(expected)).await;

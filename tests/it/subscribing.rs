@@ -113,8 +113,7 @@ async fn a_ghost_is_waited_out_on_sweeps() {
 async fn a_newcomer_is_watched_too() {
     let (world, [anna]) = World::with_people(["anna"]).await;
     let ben = world.person("ben").await;
-    world.advance(SignedDuration::from_mins(5));
-    world.minute().await;
+    world.next_directory().await;
     world.teams_of_many(&[anna, ben], "Busy/InACall").await;
     world.settle().await;
     assert_eq!([world.text(anna).await, world.text(ben).await], [ON_THE_PHONE, ON_THE_PHONE]);

@@ -51,6 +51,8 @@ pub fn routes() -> Router<Arc<Emulator>> {
         .route("/control/subscriptions/{id}", delete(lose_subscription))
         .route("/control/subscriptions/{id}/lifecycle", post(lifecycle))
         .route("/control/subscriptions/{id}/expire-token", post(expire_token))
+        .route("/control/subscriptions/{id}/silence", post(silence))
+        .route("/control/refresh-tokens/restore", post(restore))
         .route("/control/notifications/pending", get(pending))
         .route("/control/notifications/release", post(release))
         .route("/control/requests", get(requests))
@@ -158,11 +160,28 @@ async fn revoke(State(emulator): State<Arc<Emulator>>, body: Bytes) -> Result<Js
     let why = match error.as_deref() {
         None | Some("AADSTS50173" | "invalid_grant") => Revoked::Credentials,
         Some("AADSTS50078" | "interaction_required") => Revoked::SignInFrequency,
-        Some(_) => return Err(Refusal::bad_request("error must be AADSTS50173 or AADSTS50078.")),
+        Some("AADSTS65001" | "consent_required") => Revoked::Consent,
+        Some(_) => return Err(Refusal::bad_request("error must be AADSTS50173, AADSTS50078 or AADSTS65001.")),
     };
     emulator.look(|world| {
         let user = world.user_by_name(&person.user_principal_name).ok_or_else(|| Refusal::not_found("No such user."))?;
         Ok(Json(json!({ "revoked": world.tokens.revoke(user, why) })))
+    })
+}
+
+/// The consent is given again, or the policy that wanted more was undone: what was refused for that works again.
+async fn restore(State(emulator): State<Arc<Emulator>>, body: Bytes) -> Result<Json<Value>, Refusal> {
+    let person: Person = parse(&body)?;
+    emulator.look(|world| {
+        let user = world.user_by_name(&person.user_principal_name).ok_or_else(|| Refusal::not_found("No such user."))?;
+        Ok(Json(json!({ "restored": world.tokens.restore(user) })))
+    })
+}
+
+async fn silence(State(emulator): State<Arc<Emulator>>, Path(id): Path<Uuid>) -> Result<StatusCode, Refusal> {
+    emulator.look(|world| {
+        world.subscriptions.get_mut(&id).ok_or_else(no_subscription)?.silent = true;
+        Ok(StatusCode::NO_CONTENT)
     })
 }
 

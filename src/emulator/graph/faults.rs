@@ -1,5 +1,7 @@
 //! What goes wrong on demand: refusals, lost, doubled, late and tampered notifications, stale reads, ghosts.
 
+use std::collections::BTreeMap;
+
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -22,6 +24,20 @@ pub struct Faults {
     pub id_token: IdTokenFaults,
     /// PATCH and DELETE of subscriptions answer 404, create answers 409, and lists are empty.
     pub ghost_subscription: bool,
+    /// What is wrong with the subscriptions of single accounts, by user principal name.
+    pub accounts: BTreeMap<String, AccountFault>,
+    /// Reads tell nothing but id, availability and activity, as in clouds of governments.
+    pub sparse_presences: bool,
+}
+
+/// What is wrong with an account's subscriptions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AccountFault {
+    /// As `ghost_subscription`, for this account alone.
+    Ghost,
+    /// Creating answers 403: the app has as many subscriptions as it may.
+    Quota,
 }
 
 /// How far behind a change others are, in seconds of the emulated clock.

@@ -26,17 +26,19 @@
 //! | `POST /control/notifications/release` | | sends what a fault held, one after the other |
 //! | `GET /control/notifications/pending` | | `{pending, held, late}`: on their way, kept by a fault, waiting for the end of a lag |
 //! | `POST /control/signing-keys/rotate` | `{drop_old?}` | signs with a new key from now on |
-//! | `POST /control/refresh-tokens/revoke` | `{user_principal_name, error?}` | `AADSTS50173` (default) or `AADSTS50078` |
+//! | `POST /control/refresh-tokens/revoke` | `{user_principal_name, error?}` | `AADSTS50173` (default), `AADSTS50078` or `AADSTS65001` |
+//! | `POST /control/refresh-tokens/restore` | `{user_principal_name}` | the policy was undone, the consent given again: what was refused for that works again |
 //! | `GET /control/subscriptions` | | every live subscription |
 //! | `DELETE /control/subscriptions/{id}` | | loses it silently |
 //! | `POST /control/subscriptions/{id}/lifecycle` | `{event, client_state?}` | sends a lifecycle notification |
 //! | `POST /control/subscriptions/{id}/expire-token` | | its access token has run out: changes are kept back until it is renewed |
+//! | `POST /control/subscriptions/{id}/silence` | | it lives on and can be renewed, and tells nothing any more |
 //! | `GET /control/requests` | | requests by endpoint and status, grants, key fetches, deliveries; the parts of a batch count as if they came alone, the batch besides |
 //!
 //! Faults: `{"deny": [{endpoint, method?, status, retry_after_seconds?, after?, times?, error_code?, message?}], "notifications": {lose, duplicate,
 //! delay, hold, reverse, tamper, times, v1_tokens}, "presence_lag": false, "lag": {reads_seconds, notifications_seconds},
 //! "writes_per_30_seconds": n, "delta": {page_users}, "id_token": {claims, forged}, "batch": {executed_yet_429, retry_after_seconds},
-//! "ghost_subscription": false}`; what is absent is
+//! "ghost_subscription": false, "accounts": {"{user principal name}": "ghost" | "quota"}, "sparse_presences": false}`; what is absent is
 //! off. `deny` knows the endpoint `batch` as a whole and the parts of a batch under their own names.
 //!
 //! | fault | does |
@@ -45,6 +47,9 @@
 //! | `lag` | after a change reads show the value before for `reads_seconds`, and the notification leaves after `notifications_seconds`, both of the emulated clock and in order; another `lag` lets everything catch up |
 //! | `writes_per_30_seconds` | set and clear actions past so many get 429 and `Retry-After` until 30 seconds of the emulated clock after the first; every PUT of faults begins anew |
 //! | `id_token` | ID tokens have these claims in the place of the true ones; `forged`: a signature that is not Entra ID's |
+//! | `ghost_subscription`, `accounts.*: ghost` | there is a subscription that nobody finds nor replaces: 404 on PATCH and DELETE, 409 on POST, nothing in lists; for everybody, or for one account |
+//! | `accounts.*: quota` | POST of subscriptions answers 403: the app has as many as it may |
+//! | `sparse_presences` | reads tell id, availability and activity and nothing else, as in clouds of governments |
 //! | `batch.executed_yet_429` | so many parts of batches that succeeded are answered (and counted) as 429 |
 //!
 //! `users/delta` tells everybody first and later what changed, knows `$select` and nothing else, and forgets its places after seven

@@ -73,7 +73,13 @@ fn reader(emulator: &Emulator, headers: &HeaderMap) -> Result<(), Refusal> {
 }
 
 fn present(world: &World, id: Uuid, now: Timestamp) -> Option<Value> {
-    world.users.get(&id).map(|user| presence_body(id, user, now))
+    let mut body = world.users.get(&id).map(|user| presence_body(id, user, now))?;
+    if world.faults.sparse_presences
+        && let Some(properties) = body.as_object_mut()
+    {
+        properties.retain(|name, _| matches!(name.as_str(), "id" | "availability" | "activity"));
+    }
+    Some(body)
 }
 
 fn presence_body(id: Uuid, user: &User, now: Timestamp) -> Value {

@@ -254,7 +254,7 @@ impl World {
 
     fn notify(&mut self, user: Uuid, pair: &Pair, now: Timestamp) {
         for subscription in self.subscriptions.values_mut() {
-            if subscription.expires_at <= now || !subscription.users.contains(&user) {
+            if subscription.silent || subscription.expires_at <= now || !subscription.users.contains(&user) {
                 continue;
             }
             let notice = Notice::Change { user, pair: pair.clone(), encryption: subscription.encryption.clone() };

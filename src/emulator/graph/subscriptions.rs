@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use super::delivery::{Address, Notice, Parcel};
 use super::encryption::EncryptionCertificate;
+use super::faults::AccountFault;
 use super::handshake::check_reachable;
 use super::refusal::Refusal;
 use super::state::{Emulator, World};
@@ -39,6 +40,8 @@ pub struct Subscription {
     /// When the token it was made or renewed with runs out; nothing is delivered past that.
     pub token_expires_at: Timestamp,
     pub asked_to_reauthorize: bool,
+    /// It lives and is renewed, and tells nothing.
+    pub silent: bool,
     pub retained: Vec<Parcel>,
 }
 
@@ -77,7 +80,7 @@ pub async fn list(State(emulator): State<Arc<Emulator>>, headers: HeaderMap) -> 
     let now = emulator.now();
     let listed: Vec<Value> = emulator.look(|world| {
         let visible = |subscription: &&Subscription| {
-            subscription.creator == user && subscription.expires_at > now && !world.faults.ghost_subscription
+            subscription.creator == user && subscription.expires_at > now && !world.is_haunted(user)
         };
         world.subscriptions.values().filter(visible).map(|subscription| subscription.body(&emulator.base_url)).collect()
     });
@@ -148,17 +151,32 @@ fn subscriber(emulator: &Emulator, headers: &HeaderMap) -> Result<Subscriber, Re
 
 impl World {
     fn refuse_second(&self, user: Uuid, now: Timestamp) -> Result<(), Refusal> {
+        if self.account_fault(user) == Some(AccountFault::Quota) {
+            let message =
+                "App '00000000-0000-0000-0000-000000000000' has reached its limit of '1' 'presence' subscription on tenant.";
+            return Err(Refusal::new(StatusCode::FORBIDDEN, "Forbidden", message));
+        }
         let exists = self.subscriptions.values().any(|live| live.creator == user && live.expires_at > now);
-        if !exists && !self.faults.ghost_subscription {
+        if !exists && !self.is_haunted(user) {
             return Ok(());
         }
         let message = "A subscripton already exists. It must be deleted before a another can be made.";
         Err(Refusal::new(StatusCode::CONFLICT, "Conflict", message))
     }
 
+    fn account_fault(&self, user: Uuid) -> Option<AccountFault> {
+        let name = self.users.get(&user)?.text("userPrincipalName")?;
+        self.faults.accounts.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, fault)| *fault)
+    }
+
+    /// Whether there is a subscription that nobody can find nor replace.
+    fn is_haunted(&self, user: Uuid) -> bool {
+        self.faults.ghost_subscription || self.account_fault(user) == Some(AccountFault::Ghost)
+    }
+
     /// A user's own live subscription.
     fn own(&mut self, id: &str, user: Uuid, now: Timestamp) -> Result<&mut Subscription, Refusal> {
-        let ghost = self.faults.ghost_subscription;
+        let ghost = self.is_haunted(user);
         let known = Uuid::parse_str(id).ok().and_then(|id| self.subscriptions.get_mut(&id));
         known
             .filter(|live| live.creator == user && live.expires_at > now && !ghost)
@@ -182,6 +200,7 @@ impl Subscription {
             expires_at: draft.expires_at,
             token_expires_at: subscriber.token_expires_at,
             asked_to_reauthorize: false,
+            silent: false,
             retained: Vec::new(),
         }
     }

@@ -66,6 +66,8 @@ pub enum Revoked {
     Credentials,
     /// Conditional access wants a fresh sign-in: AADSTS50078.
     SignInFrequency,
+    /// The consent was withdrawn: AADSTS65001.
+    Consent,
 }
 
 /// What a delegated token was asked for, space-separated.
@@ -312,6 +314,11 @@ impl TokenLedger {
                         administrator, you must refresh your multi-factor authentication to access.";
                 return Err(EntraRefusal::new("interaction_required", 50_078, message).suberror("basic_action"));
             }
+            Some(Revoked::Consent) => {
+                let message = "The user or administrator has not consented to use the application. Send an interactive \
+                        authorization request for this user and resource.";
+                return Err(EntraRefusal::new("invalid_grant", 65_001, message).suberror("consent_required"));
+            }
             None if refresh.expires_at <= now => {
                 return Err(EntraRefusal::new("invalid_grant", 700_082, "The refresh token has expired due to inactivity.")
                     .suberror("token_expired"));
@@ -334,6 +341,14 @@ impl TokenLedger {
     pub fn revoke(&mut self, user: Uuid, why: Revoked) -> usize {
         let theirs = self.refresh.values_mut().filter(|refresh| refresh.user == user);
         theirs.map(|refresh| refresh.revoked = Some(why)).count()
+    }
+
+    /// Undoes what can be undone without the user: a consent is given again, a policy was changed. Tells how many tokens work again.
+    pub fn restore(&mut self, user: Uuid) -> usize {
+        let undone = |refresh: &&mut Refresh| {
+            refresh.user == user && matches!(refresh.revoked, Some(Revoked::Consent | Revoked::SignInFrequency))
+        };
+        self.refresh.values_mut().filter(undone).map(|refresh| refresh.revoked = None).count()
     }
 
     /// Drops what is long past; expired access tokens stay known for a day, so that they are called expired.

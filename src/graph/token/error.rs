@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
+use crate::domain::subscription::ProblemKind;
+
 /// Why there is no access token. Says nothing of the account it is for: the caller knows.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// The refresh token is no longer good: only a person can help.
     #[error("Entra ID wants the account to sign in again ({code}): run `presence-gateway sign-in` for it")]
     SignInAgain {
+        /// What is wrong, as far as the code tells.
+        kind: ProblemKind,
         /// Entra ID's own code, such as `invalid_grant, AADSTS50173`.
         code: String,
     },
@@ -90,13 +94,28 @@ pub(super) fn refusal(error: &str, description: Option<&str>, whose: Whose) -> E
         }
         "temporarily_unavailable" | "server_error" => Error::Unreachable { reason: code },
         "invalid_grant" | "interaction_required" | "login_required" | "consent_required" if whose == Whose::Account => {
-            Error::SignInAgain { code }
+            Error::SignInAgain { kind: problem_kind(&error, number), code }
         }
-        _ if is_known_cure && whose == Whose::Account => Error::SignInAgain { code },
+        _ if is_known_cure && whose == Whose::Account => Error::SignInAgain { kind: problem_kind(&error, number), code },
         "invalid_client" | "unauthorized_client" => {
             Error::Misconfigured { code, remedy: "check graph.client_id and the credential against the app registration" }
         }
         _ => Error::Misconfigured { code, remedy: "look the code up at https://login.microsoftonline.com/error" },
+    }
+}
+
+/// What is wrong with an account that Entra ID gives no token.
+fn problem_kind(error: &str, number: Option<u32>) -> ProblemKind {
+    match number {
+        Some(50_105 | 65_001 | 65_004 | 65_005 | 90_094) => ProblemKind::ConsentWithdrawn,
+        Some(50_034 | 50_053 | 50_057) => ProblemKind::AccountGone,
+        Some(
+            16_000 | 50_055 | 50_058 | 50_072 | 50_074 | 50_076 | 50_078 | 50_079 | 50_089 | 50_158 | 53_000 | 53_001 | 53_003
+            | 70_043 | 530_003,
+        ) => ProblemKind::InteractionRequired,
+        _ if error == "consent_required" => ProblemKind::ConsentWithdrawn,
+        _ if matches!(error, "interaction_required" | "login_required") => ProblemKind::InteractionRequired,
+        _ => ProblemKind::RefreshRefused,
     }
 }
 
@@ -135,6 +154,25 @@ mod tests {
         check("temporarily_unavailable", "AADSTS90033", Whose::App, "later");
         check("authorization_declined", "AADSTS70018", Whose::Account, "not approved");
         check("expired_token", "AADSTS70020", Whose::Account, "not approved");
+    }
+
+    #[test]
+    fn what_is_wrong_with_an_account_is_told_by_the_code() {
+        let check = |error: &str, description: &str, expected| {
+            let Error::SignInAgain { kind, .. } = refusal(error, Some(description), Whose::Account) else { panic!("{error}") };
+            assert_eq!(kind, expected, "{error} {description}");
+        };
+        check("invalid_grant", "AADSTS50173: The provided grant has expired", ProblemKind::RefreshRefused);
+        check("invalid_grant", "AADSTS700082: The refresh token has expired", ProblemKind::RefreshRefused);
+        check("invalid_grant", "", ProblemKind::RefreshRefused);
+        check("interaction_required", "AADSTS50078: MFA expired", ProblemKind::InteractionRequired);
+        check("invalid_grant", "AADSTS50076: use multi-factor", ProblemKind::InteractionRequired);
+        check("interaction_required", "AADSTS99999", ProblemKind::InteractionRequired);
+        check("invalid_grant", "AADSTS53003: blocked by conditional access", ProblemKind::InteractionRequired);
+        check("invalid_grant", "AADSTS65001: not consented", ProblemKind::ConsentWithdrawn);
+        check("consent_required", "", ProblemKind::ConsentWithdrawn);
+        check("invalid_grant", "AADSTS50057: The user account is disabled", ProblemKind::AccountGone);
+        check("invalid_grant", "AADSTS50034: no such account", ProblemKind::AccountGone);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use super::auth::{Administrator, Viewer};
 use super::extract::{Asked, Body, Guid};
 use super::page::{self, Page, Paging};
 use super::teams_account::is_name;
-use crate::domain::subscription::AccountId;
+use crate::domain::subscription::{AccountId, ProblemKind};
 use crate::http::Admin;
 use crate::http::problem::{Kind, Problem};
 use crate::store;
@@ -48,7 +48,8 @@ pub struct Begun {
 /// A subscriber account, or the attempt to enrol one.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = SubscriberAccount, example = json!({"id": "6c9f0d3e-2b1a-4c5d-8e7f-a0b1c2d3e4f5", "state": "enrolled",
-    "user_principal_name": "presence-1@example.com", "problem": null, "enrolled_at": "2026-11-02T09:00:00Z",
+    "user_principal_name": "presence-1@example.com", "problem": null, "problem_kind": null, "problem_since": null, "remedy": null,
+    "refused_since": null, "refusals": 0, "retry_at": null, "enrolled_at": "2026-11-02T09:00:00Z",
     "refreshed_at": "2026-11-02T09:12:00Z", "users": 650, "subscription": {"id": "0d6a2b1c-3e4f-4a5b-8c6d-7e8f90a1b2c3",
     "expires_at": "2026-11-02T10:10:00Z", "renew_at": "2026-11-02T09:26:00Z"}, "enrolment": null}))]
 pub struct Account {
@@ -57,9 +58,26 @@ pub struct Account {
     id: Option<Uuid>,
     user_principal_name: String,
     state: Condition,
-    /// Why it is of no use until somebody signs in again.
+    /// Why it is of no use until somebody helps, or until Graph lets it have a subscription.
     #[schema(required)]
     problem: Option<String>,
+    /// `refresh_refused`: password changed, sign-ins revoked, unused for too long; `interaction_required`: a policy wants a person;
+    /// `consent_withdrawn`; `account_gone`: disabled, locked or deleted.
+    #[schema(required)]
+    problem_kind: Option<&'static str>,
+    #[schema(required)]
+    problem_since: Option<Timestamp>,
+    /// What to do about it.
+    #[schema(required)]
+    remedy: Option<&'static str>,
+    /// Since when Graph lets it have no subscription.
+    #[schema(required)]
+    refused_since: Option<Timestamp>,
+    /// How often in a row it was refused.
+    refusals: i32,
+    /// When it is tried again without anybody's help.
+    #[schema(required)]
+    retry_at: Option<Timestamp>,
     /// When somebody last signed in.
     #[schema(required)]
     enrolled_at: Option<Timestamp>,
@@ -76,7 +94,8 @@ pub struct Account {
     enrolment: Option<Enrolment>,
 }
 
-/// How an account does. `enrolled`; `needs_sign_in`: enrol it anew; `leaving`: it goes as soon as its subscription has gone;
+/// How an account does. `enrolled`; `needs_sign_in`: enrol it anew, or see its remedy; `refused`: Graph lets it have no subscription,
+/// which is tried again; `leaving`: it goes as soon as its subscription has gone;
 /// `not_enrolled`: look at its enrolment.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -86,6 +105,8 @@ pub enum Condition {
     Enrolled,
     /// Entra ID wants a person.
     NeedsSignIn,
+    /// Graph lets it have no subscription.
+    Refused,
     /// It was removed.
     Leaving,
     /// There is no such account yet.
@@ -213,29 +234,49 @@ fn not_begun(refused: NotBegun) -> Problem {
 fn account(subscriber: Subscriber, now: Timestamp) -> Account {
     let Subscriber { user_principal_name, account, enrolment, .. } = subscriber;
     let enrolment = enrolment.map(|enrolment| told(enrolment, now));
-    let Some(account) = account else {
-        let state = Condition::NotEnrolled;
-        let (id, problem, enrolled_at, refreshed_at, subscription) = (None, None, None, None, None);
-        return Account { id, user_principal_name, state, problem, enrolled_at, refreshed_at, users: 0, subscription, enrolment };
+    let nobody = Account {
+        id: None,
+        user_principal_name,
+        state: Condition::NotEnrolled,
+        problem: None,
+        problem_kind: None,
+        problem_since: None,
+        remedy: None,
+        refused_since: None,
+        refusals: 0,
+        retry_at: None,
+        enrolled_at: None,
+        refreshed_at: None,
+        users: 0,
+        subscription: None,
+        enrolment,
     };
-    let Enrolled { id, problem, enrolled_at, refreshed_at, leaving_at, subscription } = account;
-    let state = match problem {
+    let Some(Enrolled { id, problem, refusal, enrolled_at, refreshed_at, leaving_at, subscription }) = account else {
+        return nobody;
+    };
+    let state = match (&problem, &refusal) {
         _ if leaving_at.is_some() => Condition::Leaving,
-        Some(_) => Condition::NeedsSignIn,
-        None => Condition::Enrolled,
+        (Some(_), _) => Condition::NeedsSignIn,
+        (None, Some(_)) => Condition::Refused,
+        (None, None) => Condition::Enrolled,
     };
-    let users = subscription.as_ref().map_or(0, |subscription| subscription.users);
+    let kind = problem.as_ref().and_then(|trouble| trouble.kind);
     let carried = |Carried { id, expires_at, renew_at, .. }| Subscription { id, expires_at, renew_at };
     Account {
         id: Some(id.0),
-        user_principal_name,
         state,
-        problem,
+        problem_kind: kind.map(ProblemKind::label),
+        problem_since: problem.as_ref().and_then(|trouble| trouble.since),
+        remedy: kind.map(ProblemKind::remedy),
+        refused_since: refusal.as_ref().map(|refusal| refusal.since),
+        refusals: refusal.as_ref().map_or(0, |refusal| refusal.times),
+        retry_at: problem.as_ref().and_then(|trouble| trouble.retry_at).or(refusal.as_ref().and_then(|refusal| refusal.retry_at)),
+        problem: problem.map(|trouble| trouble.problem).or(refusal.map(|refusal| refusal.refusal)),
         enrolled_at: Some(enrolled_at),
         refreshed_at: Some(refreshed_at),
-        users,
+        users: subscription.as_ref().map_or(0, |subscription| subscription.users),
         subscription: subscription.map(carried),
-        enrolment,
+        ..nobody
     }
 }
 

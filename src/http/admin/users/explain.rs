@@ -23,6 +23,7 @@ use crate::http::Admin;
 use crate::http::admin::auth::ViewerOrSelf;
 use crate::http::admin::microphone_sync::MicrophoneSync;
 use crate::http::admin::profile_template::ProfileTemplate;
+use crate::http::admin::subscriptions::Watched;
 use crate::http::admin::teams_sync::Mode;
 use crate::http::admin::tree::SetAt;
 use crate::http::problem::Problem;
@@ -32,6 +33,8 @@ use crate::http::problem::Problem;
 #[schema(as = Explanation)]
 #[schema(example = json!({"user": "d1b2ddea-9304-43e8-a2c5-e30395f00a7a", "now": "2026-11-02T09:00:01Z", "match": "matched",
     "teams_user": "5f0c7a3e-2b1d-4c6f-9e8d-7a6b5c4d3e2f",
+    "watched": {"by": "push", "why": null, "since": null, "account": "presence-1@example.com",
+        "subscription": "0d6a2b1c-3e4f-4a5b-8c6d-7e8f90a1b2c3", "silent_since": null},
     "teams": {"availability": "Busy", "activity": "InACall", "source": "read", "observed_at": "2026-11-02T09:00:00Z",
         "age_seconds": 1.0, "confirm_at": null, "read_at": "2026-11-02T09:00:00Z",
         "mapping": {"word": "InACall", "known": true, "native": "call"}, "echo": null},
@@ -66,6 +69,8 @@ pub struct Explained {
     /// Who they are in Teams.
     #[schema(required)]
     teams_user: Option<Uuid>,
+    /// How changes in Teams reach the gateway.
+    watched: Watched,
     /// What Teams was last seen to say; null: nothing yet.
     #[schema(required)]
     teams: Option<InTeams>,
@@ -234,14 +239,15 @@ pub struct Profiled {
     active: bool,
 }
 
-impl From<Explanation> for Explained {
-    fn from(explanation: Explanation) -> Self {
+impl Explained {
+    fn of(explanation: Explanation, watched: Watched) -> Self {
         let now = explanation.now;
         Self {
             user: explanation.user.0,
             now,
             matched: explanation.matched,
             teams_user: explanation.teams_user.map(|teams| teams.0),
+            watched,
             native: Natives {
                 teams: explanation.teams_itself.map(|known| known.native.label()),
                 teams_since: explanation.teams_itself.map(|known| known.since),
@@ -343,6 +349,8 @@ pub fn router() -> OpenApiRouter<Admin> {
     responses((status = 200, body = Explained, description = "As of now"), (status = 400, description = "bad-guid"),
         (status = 404, description = "There is no such user")))]
 async fn explain(permit: ViewerOrSelf, State(admin): State<Admin>) -> Result<Json<Explained>, Problem> {
-    let explanation = admin.store.explain(permit.who.user, admin.clock.now(), admin.timing).await?;
-    Ok(Json(explanation.ok_or_else(gone)?.into()))
+    let (user, now) = (permit.who.user, admin.clock.now());
+    let explanation = admin.store.explain(user, now, admin.timing).await?.ok_or_else(gone)?;
+    let watched = admin.store.place_of(user, admin.push, now).await?.into();
+    Ok(Json(Explained::of(explanation, watched)))
 }

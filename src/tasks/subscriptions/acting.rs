@@ -1,0 +1,220 @@
+//! What a step of the plan does at Graph, and what is recorded of it.
+
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp};
+use secrecy::SecretString;
+use uuid::Uuid;
+
+use super::places::Standing;
+use super::{Look, RETRY_AFTER, Subscriptions};
+use crate::domain::ids::TeamsUserId;
+use crate::domain::subscription::{AccountId, RENEWAL_AFTER_MAX, RENEWAL_AFTER_MIN, SUBSCRIPTION_LIFE, Step, refused_pause};
+use crate::graph::client::{EncryptionCertificate, Error, NewSubscription, Subscription};
+use crate::graph::token::AccessToken;
+use crate::graph::{SubscriptionId, certificate};
+use crate::store::certificate::StoredCertificate;
+use crate::store::subscription::StoredSubscription;
+use crate::tasks::TaskError;
+use crate::tasks::driver::chain;
+
+/// A certificate serves for new subscriptions this long.
+const CERTIFICATE_AGE_MAX: SignedDuration = SignedDuration::from_hours(90 * 24);
+
+impl Subscriptions {
+    pub(super) async fn take(&self, step: &Step, look: &Look, standing: &mut Standing<'_>) -> Result<(), TaskError> {
+        match step {
+            Step::Create { account, users, replaces } => {
+                self.create(*account, users, look).await?;
+                standing.made(*account, users);
+                if let Some(replaced) = replaces.and_then(|id| look.stored(id)) {
+                    self.let_go_of(replaced, standing).await?;
+                }
+                Ok(())
+            }
+            Step::Renew(id) => match look.stored(*id) {
+                Some(stored) => self.renew(stored, look, standing).await,
+                None => Ok(()),
+            },
+            Step::Delete(id) => match look.stored(*id) {
+                Some(stored) => {
+                    standing.gone(stored.id);
+                    self.delete(stored).await
+                }
+                None => Ok(()),
+            },
+        }
+    }
+
+    /// Its users are watched by another: failing to delete it is no reason to call that one failed.
+    async fn let_go_of(&self, replaced: &StoredSubscription, standing: &mut Standing<'_>) -> Result<(), TaskError> {
+        match self.delete(replaced).await {
+            Err(TaskError::Store(error)) => return Err(error.into()),
+            Err(error) => {
+                tracing::warn!(error = %chain(&error), "a subscription that another replaces could not be deleted; it ends by itself");
+                self.rest(replaced.account, self.clock.now() + RETRY_AFTER);
+            }
+            Ok(()) => {}
+        }
+        standing.gone(replaced.id);
+        Ok(())
+    }
+
+    /// The newest certificate, or a new one where that has served its time.
+    pub(super) async fn certificate(&self, now: Timestamp) -> Result<StoredCertificate, TaskError> {
+        let newest = self.store.newest_certificate().await?;
+        if let Some(newest) = newest.filter(|newest| newest.made_at + CERTIFICATE_AGE_MAX > now) {
+            return Ok(newest);
+        }
+        let clock = self.clock.clone();
+        let made = tokio::task::spawn_blocking(move || certificate::make(&clock)).await.map_err(|_| TaskError::Panicked)??;
+        let id = Uuid::new_v4();
+        self.store.keep_certificate(id, &made.certificate_der, &made.private_key_pkcs8_der, now).await?;
+        Ok(StoredCertificate { id, certificate: made.certificate_der, made_at: now })
+    }
+
+    async fn create(&self, account: AccountId, users: &BTreeSet<TeamsUserId>, look: &Look) -> Result<(), TaskError> {
+        let token = self.token(account).await?;
+        let certificate = &look.certificate;
+        let expires_at = self.clock.now() + SUBSCRIPTION_LIFE;
+        let client_state = secret();
+        let new = NewSubscription {
+            users: users.iter().copied().collect(),
+            notification_url: self.addresses.notifications.clone(),
+            lifecycle_notification_url: self.addresses.lifecycle.clone(),
+            expires_at,
+            client_state: client_state.clone(),
+            certificate: encryption(certificate),
+        };
+        let created = self.have_created(account, &token, &new, look).await?;
+        let now = self.clock.now();
+        let stored = StoredSubscription {
+            id: guid(&created.id)?,
+            account,
+            certificate: certificate.id,
+            notification_url: self.addresses.notifications.to_string(),
+            users: users.clone(),
+            created_at: now,
+            expires_at: created.expires_at.unwrap_or(expires_at),
+            renew_at: renew_at(now),
+        };
+        self.store.keep_subscription(&stored, &client_state).await?;
+        self.note_served(account, look, now).await?;
+        // What changed before Graph began to tell us is found by reading.
+        self.store.confirm_users(&new.users, now).await?;
+        self.activators.confirmer.wake();
+        tracing::info!(users = users.len(), "subscribed to presence");
+        Ok(())
+    }
+
+    /// Graph's subscription. A refusal that only time cures is noted: the account is left alone for longer each time.
+    async fn have_created(
+        &self,
+        account: AccountId,
+        token: &AccessToken,
+        new: &NewSubscription,
+        look: &Look,
+    ) -> Result<Subscription, TaskError> {
+        let created = match self.graph.create_subscription(token, new).await {
+            Err(error) if error.refused_with() == Some(409) => {
+                self.remove_ours(token).await?;
+                self.graph.create_subscription(token, new).await
+            }
+            created => created,
+        };
+        if let Err(error) = &created
+            && is_waited_out(error)
+        {
+            let refusals = look.account(account).map_or(0, |account| account.refusals).saturating_add(1);
+            let (now, pause) = (self.clock.now(), refused_pause(refusals));
+            self.store.note_account_refused(account, &error.to_string(), now, now + pause).await?;
+            tracing::warn!(
+                %error,
+                refusals,
+                pause_seconds = pause.as_secs(),
+                "Graph lets a subscriber account have no subscription; its users are swept faster until another takes them or Graph lets it again"
+            );
+        }
+        Ok(created?)
+    }
+
+    /// Removes what stands in the way of a new subscription: Graph gives an app one presence subscription per account, so whatever
+    /// there is was made by an earlier run, or by somebody who uses our app registration and our account.
+    async fn remove_ours(&self, token: &AccessToken) -> Result<(), TaskError> {
+        for subscription in self.graph.list_subscriptions(token).await? {
+            if is_ours(&subscription, self.client_id) {
+                self.graph.delete_subscription(token, &subscription.id).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What cannot be renewed is made anew at once.
+    async fn renew(&self, stored: &StoredSubscription, look: &Look, standing: &mut Standing<'_>) -> Result<(), TaskError> {
+        let certificate = &look.certificate;
+        let token = self.token(stored.account).await?;
+        let expires_at = self.clock.now() + SUBSCRIPTION_LIFE;
+        let id = SubscriptionId(stored.id.to_string());
+        let changed = (stored.certificate != certificate.id).then(|| encryption(certificate));
+        match self.graph.renew_subscription(&token, &id, expires_at, changed.as_ref()).await {
+            Ok(renewed) => {
+                let now = self.clock.now();
+                let expires_at = renewed.expires_at.unwrap_or(expires_at);
+                self.store.note_renewed(stored.id, certificate.id, expires_at, renew_at(now), now).await?;
+                Ok(())
+            }
+            Err(error) if matches!(error.refused_with(), Some(400 | 404 | 405 | 410)) => {
+                tracing::warn!(error = %chain(&error), "a subscription cannot be renewed and is made anew");
+                self.graph.delete_subscription(&token, &id).await?;
+                standing.gone(stored.id);
+                self.store.forget_subscription(stored.id, self.clock.now()).await?;
+                let users = stored.users.intersection(&look.wanted).copied().collect();
+                self.create(stored.account, &users, look).await?;
+                standing.made(stored.account, &users);
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// What we cannot delete ends by itself within the hour, and stands in nobody's way: a new one removes it.
+    pub(super) async fn delete(&self, stored: &StoredSubscription) -> Result<(), TaskError> {
+        self.store.forget_subscription(stored.id, self.clock.now()).await?;
+        if stored.expires_at > self.clock.now() {
+            let token = self.token(stored.account).await?;
+            self.graph.delete_subscription(&token, &SubscriptionId(stored.id.to_string())).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether a subscription is one to presence that this app registration made.
+#[must_use]
+pub fn is_ours(subscription: &Subscription, client_id: Uuid) -> bool {
+    let app = subscription.application_id.as_deref().and_then(|id| id.parse().ok());
+    let resource = subscription.resource.as_deref().unwrap_or_default().to_ascii_lowercase();
+    app.is_none_or(|app: Uuid| app == client_id) && resource.contains("communications/presences")
+}
+
+/// Graph says that there is one already, which nobody finds, or that there may be none: both were seen to pass after hours.
+fn is_waited_out(error: &Error) -> bool {
+    matches!(error.refused_with(), Some(403 | 404 | 409))
+}
+
+fn encryption(certificate: &StoredCertificate) -> EncryptionCertificate {
+    EncryptionCertificate { id: certificate.id.to_string(), certificate_der: certificate.certificate.clone() }
+}
+
+/// 122 random bits twice: nobody guesses it, and Graph takes up to 128 characters.
+fn secret() -> SecretString {
+    SecretString::from(format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple()))
+}
+
+fn renew_at(now: Timestamp) -> Timestamp {
+    let spread = (RENEWAL_AFTER_MAX - RENEWAL_AFTER_MIN).as_secs();
+    now + RENEWAL_AFTER_MIN + SignedDuration::from_secs(fastrand::i64(0..=spread))
+}
+
+fn guid(id: &SubscriptionId) -> Result<Uuid, TaskError> {
+    id.as_str().parse().map_err(|_| TaskError::Implausible("Graph gave a subscription an id that is no GUID"))
+}

@@ -1,0 +1,126 @@
+//! Who is watched once the steps were taken, as far as they could be, and saying loudly what is missing.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::{Look, Subscriptions};
+use crate::domain::ids::TeamsUserId;
+use crate::domain::subscription::{AccountId, Coverage, Debounce, Step, Why};
+use crate::tasks::TaskError;
+
+/// What is remembered from run to run.
+#[derive(Debug)]
+pub struct Known {
+    pub(super) debounce: Debounce,
+    /// As stored.
+    swept: BTreeMap<TeamsUserId, Why>,
+    /// As last told.
+    coverage: Option<Coverage>,
+}
+
+impl Known {
+    pub(super) fn recalled(swept: BTreeMap<TeamsUserId, Why>) -> Self {
+        let lost = swept.iter().filter(|(_, why)| **why == Why::Lost).map(|(user, _)| *user).collect();
+        Self { debounce: Debounce::recalling(lost), swept, coverage: None }
+    }
+}
+
+/// What stands at Graph while the steps are taken.
+pub(super) struct Standing<'a> {
+    /// Accounts that hold a subscription, whether they can still tend it or not.
+    taken: HashMap<AccountId, Option<Uuid>>,
+    /// Subscriptions that can be relied on, as known at first, and those made since.
+    watching: HashMap<Uuid, &'a BTreeSet<TeamsUserId>>,
+    made: Vec<BTreeSet<TeamsUserId>>,
+    /// Users for whom a subscription is still to be made.
+    awaited: HashSet<TeamsUserId>,
+}
+
+impl<'a> Standing<'a> {
+    pub(super) fn of(look: &'a Look, accounts: &[AccountId], steps: &[Step]) -> Self {
+        let live = || look.stored.iter().filter(|stored| stored.expires_at > look.now);
+        let reliable = live().filter(|stored| accounts.contains(&stored.account));
+        let created = steps.iter().filter_map(|step| match step {
+            Step::Create { users, .. } => Some(users),
+            Step::Renew(_) | Step::Delete(_) => None,
+        });
+        Self {
+            taken: live().map(|stored| (stored.account, Some(stored.id))).collect(),
+            watching: reliable.map(|stored| (stored.id, &stored.users)).collect(),
+            made: Vec::new(),
+            awaited: created.flatten().copied().collect(),
+        }
+    }
+
+    pub(super) fn is_taken(&self, account: AccountId) -> bool {
+        self.taken.contains_key(&account)
+    }
+
+    pub(super) fn made(&mut self, account: AccountId, users: &BTreeSet<TeamsUserId>) {
+        self.taken.insert(account, None);
+        for user in users {
+            self.awaited.remove(user);
+        }
+        self.made.push(users.clone());
+    }
+
+    pub(super) fn gone(&mut self, id: Uuid) {
+        self.watching.remove(&id);
+        self.taken.retain(|_, held| *held != Some(id));
+    }
+
+    /// Whether one of these waits for a subscription that could not be made yet.
+    pub(super) fn is_awaited(&self, users: &BTreeSet<TeamsUserId>) -> bool {
+        users.iter().any(|user| self.awaited.contains(user))
+    }
+
+    /// Whom nothing watches now that can be relied on, and why: as planned, or because what was planned failed.
+    pub(super) fn swept(
+        &self,
+        wanted: &BTreeSet<TeamsUserId>,
+        planned: &BTreeMap<TeamsUserId, Why>,
+    ) -> BTreeMap<TeamsUserId, Why> {
+        let watched: HashSet<&TeamsUserId> = self.watching.values().copied().chain(&self.made).flatten().collect();
+        let unwatched = wanted.iter().filter(|user| !watched.contains(user));
+        unwatched.map(|user| (*user, planned.get(user).copied().unwrap_or(Why::Lost))).collect()
+    }
+}
+
+impl Subscriptions {
+    /// Writes down who is swept only, as far as that has changed.
+    pub(super) async fn note_places(
+        &self,
+        known: &mut Known,
+        swept: BTreeMap<TeamsUserId, Why>,
+        now: Timestamp,
+    ) -> Result<(), TaskError> {
+        let new: Vec<(TeamsUserId, Why)> =
+            swept.iter().filter(|(user, why)| known.swept.get(user) != Some(why)).map(|(user, why)| (*user, *why)).collect();
+        let no_more: Vec<TeamsUserId> = known.swept.keys().filter(|user| !swept.contains_key(user)).copied().collect();
+        if !new.is_empty() || !no_more.is_empty() {
+            self.store.note_swept(&new, &no_more, now).await?;
+            known.swept = swept;
+        }
+        Ok(())
+    }
+
+    /// Says how many accounts are missing, when that changes.
+    pub(super) fn report(known: &mut Known, look: &Look, accounts: &[AccountId]) {
+        let coverage = Coverage::of(look.wanted.len(), accounts.len());
+        if known.coverage.is_none_or(|before| before.accounts_missing != coverage.accounts_missing) {
+            if coverage.accounts_missing > 0 {
+                tracing::warn!(
+                    accounts_missing = coverage.accounts_missing,
+                    accounts = coverage.accounts,
+                    users = coverage.users,
+                    "too few subscriber accounts: users whom none watches are swept only; enrol more with `presence-gateway sign-in`"
+                );
+            } else if known.coverage.is_some() {
+                tracing::info!(accounts = coverage.accounts, "there are subscriber accounts enough for everybody");
+            }
+        }
+        known.coverage = Some(coverage);
+    }
+}

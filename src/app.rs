@@ -1,5 +1,7 @@
 //! The composition root: wires store, clients, tasks and listeners, starts them and stops them.
 
+mod certificate;
+mod listener;
 mod login;
 mod parts;
 mod standing;
@@ -12,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::StatusCode;
+use axum::serve::ListenerExt as _;
 use jiff::SignedDuration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -20,11 +23,14 @@ use tower_http::timeout::TimeoutLayer;
 use url::Url;
 use uuid::Uuid;
 
+pub use self::certificate::CertificateError;
+use self::certificate::Shown;
+use self::listener::Door;
 use self::login::EntraLogin;
 use self::parts::Parts;
 pub use self::withdrawal::{Strays, Undeleted, Withdrawal};
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, TlsFiles};
 use crate::domain::reconcile::Timing;
 use crate::graph::token::{Delegated, People};
 use crate::http::{self, Admin, Auth, Reports, SignIn, Webhook};
@@ -95,6 +101,17 @@ pub enum StartError {
     /// An address cannot be built from the settings.
     #[error("graph.login_url or http.public_url is no address to build on")]
     Address(#[from] url::ParseError),
+    /// A listener's certificate cannot be shown.
+    #[error("{setting}")]
+    Certificate {
+        /// The setting that names it.
+        setting: &'static str,
+        /// What is wrong with it.
+        source: Box<CertificateError>,
+    },
+    /// The cryptography that is compiled in does not do.
+    #[error("TLS cannot be set up")]
+    Tls(#[from] tokio_rustls::rustls::Error),
     /// Somebody takes everything back just now.
     #[error("`presence-gateway withdraw` is taking back what this database's gateways show: start again when it has ended")]
     Withdrawing,
@@ -216,10 +233,10 @@ impl App {
     /// # Errors
     /// An address cannot be listened on, or somebody takes everything back just now.
     pub async fn start(self, config: &Config) -> Result<Running, StartError> {
-        let public = listen("http.public_listen", config.http.public_listen).await?;
-        let admin = listen("http.admin_listen", config.http.admin_listen).await?;
+        let Doors { public, admin, certificates } = doors(config).await?;
         let sign = self.store.put_up(Saying::Serving).await?.ok_or(StartError::Withdrawing)?;
-        let mut running = self.start_on(public, admin);
+        let mut running = self.start_behind(public, admin);
+        running.follow(certificates);
         running.keep_up(sign);
         Ok(running)
     }
@@ -227,7 +244,11 @@ impl App {
     /// Starts everything on listeners that are bound already.
     #[must_use]
     pub fn start_on(self, public: TcpListener, admin: TcpListener) -> Running {
-        let running = self.listen_on(public, admin);
+        self.start_behind(Door::plain(public), Door::plain(admin))
+    }
+
+    fn start_behind(self, public: Door, admin: Door) -> Running {
+        let running = self.listen_behind(public, admin);
         let Self { tasks, clock, metrics, activators, .. } = self;
         for (task, period, activator) in tasks.with_periods(&activators) {
             let stop = running.stop_tasks.clone();
@@ -239,6 +260,10 @@ impl App {
     /// Starts only what answers others; the tasks can be run by hand.
     #[must_use]
     pub fn listen_on(&self, public: TcpListener, admin: TcpListener) -> Running {
+        self.listen_behind(Door::plain(public), Door::plain(admin))
+    }
+
+    fn listen_behind(&self, public: Door, admin: Door) -> Running {
         let (tracker, stop_tasks, stop_http) = (TaskTracker::new(), CancellationToken::new(), CancellationToken::new());
         let (deposits, depositor) = depositor::channel(self.store.clone(), self.activators.clone());
         let webhook = Webhook { deposits, clock: self.clock.clone(), metrics: self.metrics.clone(), tracer: self.tracer.clone() };
@@ -336,9 +361,34 @@ async fn listen(setting: &'static str, address: SocketAddr) -> Result<TcpListene
     TcpListener::bind(address).await.map_err(|source| StartError::Listen { setting, address, source })
 }
 
-async fn serve(listener: TcpListener, router: axum::Router, stop: CancellationToken) {
+/// Where both listeners let in, and the certificates they show.
+struct Doors {
+    public: Door,
+    admin: Door,
+    certificates: Vec<Shown>,
+}
+
+async fn doors(config: &Config) -> Result<Doors, StartError> {
+    let http = &config.http;
+    let mut certificates = Vec::new();
+    let mut door = |listener, setting, files: Option<&TlsFiles>| -> Result<Door, StartError> {
+        let Some(files) = files else { return Ok(Door::plain(listener)) };
+        let shown = Shown::read(setting, files).map_err(|error| StartError::Certificate { setting, source: Box::new(error) })?;
+        let door = Door::tls(listener, shown.server_config()?);
+        certificates.push(shown);
+        Ok(door)
+    };
+    let public = listen("http.public_listen", http.public_listen).await?;
+    let public = door(public, "http.public_tls_certificate_file", http.public_tls.as_ref())?;
+    let admin = listen("http.admin_listen", http.admin_listen).await?;
+    let admin = door(admin, "http.admin_tls_certificate_file", http.admin_tls.as_ref())?;
+    Ok(Doors { public, admin, certificates })
+}
+
+async fn serve(door: Door, router: axum::Router, stop: CancellationToken) {
     let router = router.into_make_service_with_connect_info::<SocketAddr>();
-    let served = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned());
+    // Of a door of ours axum takes the peer's address only through this.
+    let served = axum::serve(door.tap_io(|_| ()), router).with_graceful_shutdown(stop.cancelled_owned());
     if let Err(error) = served.await {
         tracing::error!(error = %chain(&error), "a listener ended");
     }
@@ -364,6 +414,12 @@ struct Standing {
 }
 
 impl Running {
+    fn follow(&mut self, certificates: Vec<Shown>) {
+        for shown in certificates {
+            self.standing.tracker.spawn(shown.follow(self.standing.stop.clone()));
+        }
+    }
+
     fn keep_up(&mut self, sign: Sign) {
         let Standing { tracker, stop, evicted } = &self.standing;
         tracker.spawn(standing::keep(sign, stop.clone(), evicted.clone()));

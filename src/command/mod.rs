@@ -1,5 +1,6 @@
 //! The command line: what an operator can ask for.
 
+pub mod check;
 mod decrypt;
 #[cfg(feature = "emulator")]
 mod demo;
@@ -56,6 +57,8 @@ enum Command {
     Simulate(simulate::Simulate),
     /// Ask the gateway that runs on this machine how it is; fails if it is not well.
     Health(health::Health),
+    /// Check the settings and everything the gateway depends on: one line each, with what to do.
+    Check(check::Check),
     /// Bring the database schema up to date.
     Migrate,
     /// Enrol a subscriber account: sign it in with a device code.
@@ -122,6 +125,7 @@ async fn dispatch(line: CommandLine, surroundings: Surroundings) -> Result<ExitC
         #[cfg(feature = "emulator")]
         Command::Simulate(simulate) => simulate.run(),
         Command::Health(health) => health.run(&sources).await,
+        Command::Check(check) => Box::pin(check.run(&sources)).await,
         Command::Migrate => migrate::run(&sources).await,
         Command::SignIn(sign_in) => sign_in.run(&sources).await,
         Command::Token(token) => token.run(&sources).await,

@@ -47,7 +47,7 @@ impl Serve {
 }
 
 /// The settings that let Graph less time than it is known to take.
-fn short_graces(timing: Timing) -> Vec<&'static str> {
+pub(super) fn short_graces(timing: Timing) -> Vec<&'static str> {
     let known = Timing::default();
     let graces = [
         ("graph.notification_grace_seconds", timing.notification_grace < known.notification_grace),

@@ -61,6 +61,19 @@ pub struct Http {
     pub admin_listen: SocketAddr,
     /// How Graph reaches the public listener; ends without a slash. Needed only with push.
     pub public_url: Option<Url>,
+    /// What the public listener encrypts with; `None`: a proxy does.
+    pub public_tls: Option<TlsFiles>,
+    /// The same for the admin listener.
+    pub admin_tls: Option<TlsFiles>,
+}
+
+/// A certificate and its key, both PEM; read anew when they change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The certificate, and those that lead to its authority.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
 }
 
 /// `[graph]`
@@ -149,6 +162,8 @@ pub struct XphoneHttp {
     pub account_name: String,
     /// Its password.
     pub password: SecretString,
+    /// Certificates (PEM) of an authority that is believed beside the system's.
+    pub authorities: Option<String>,
 }
 
 /// `[xphone.net_tcp]`
@@ -277,11 +292,11 @@ impl Config {
         raw::check(sources.read()?)
     }
 
-    /// Reads where the admin listener is; of the environment's settings only those of `[http]`, so no secret is opened.
+    /// Reads where the admin listener is, and whether it encrypts; of the environment's settings only those of `[http]`, so no secret is opened.
     ///
     /// # Errors
     /// The settings cannot be read, or this one is no address.
-    pub fn admin_listen(sources: &Sources) -> Result<SocketAddr, ConfigError> {
+    pub fn admin_listen(sources: &Sources) -> Result<(SocketAddr, bool), ConfigError> {
         raw::admin_listen(&sources.of_section("HTTP").read()?)
     }
 }

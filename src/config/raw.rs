@@ -15,6 +15,7 @@ use super::oidc::metadata_url;
 use super::xphone::{RawXphone, xphone};
 use super::{
     Admin, Cloud, Config, ConfigError, Credential, Database, Directory, Graph, Http, LogFormat, Oidc, SealingKeys, Telemetry,
+    TlsFiles,
 };
 
 use crate::domain::reconcile::Timing;
@@ -56,6 +57,10 @@ struct RawHttp {
     public_listen: String,
     admin_listen: String,
     public_url: Option<String>,
+    public_tls_certificate_file: Option<PathBuf>,
+    public_tls_key_file: Option<PathBuf>,
+    admin_tls_certificate_file: Option<PathBuf>,
+    admin_tls_key_file: Option<PathBuf>,
 }
 
 #[derive(Deserialize)]
@@ -210,11 +215,12 @@ fn database(raw: RawDatabase, complaints: &mut Complaints) -> Option<Database> {
     Some(Database { url: raw.url, connections_max: raw.connections_max })
 }
 
-/// Only where the admin listener is, whatever else the settings say.
-pub(super) fn admin_listen(raw: &Raw) -> Result<SocketAddr, ConfigError> {
+/// Only where the admin listener is, and whether it encrypts, whatever else the settings say.
+pub(super) fn admin_listen(raw: &Raw) -> Result<(SocketAddr, bool), ConfigError> {
     let mut complaints = Complaints::default();
     let listen = complaints.parsed("http.admin_listen", &raw.http.admin_listen, LISTEN);
-    listen.ok_or(ConfigError(complaints.0))
+    let encrypts = raw.http.admin_tls_certificate_file.is_some();
+    listen.map(|listen| (listen, encrypts)).ok_or(ConfigError(complaints.0))
 }
 
 fn http(raw: RawHttp, push: bool, complaints: &mut Complaints) -> Option<Http> {
@@ -224,7 +230,24 @@ fn http(raw: RawHttp, push: bool, complaints: &mut Complaints) -> Option<Http> {
     if push && public_url.is_none() {
         complaints.missing("http.public_url", "the https address under which Graph reaches us, or graph.push must be false");
     }
-    Some(Http { public_listen: public_listen?, admin_listen: admin_listen?, public_url })
+    let public_tls = tls("public", raw.public_tls_certificate_file, raw.public_tls_key_file, complaints);
+    let admin_tls = tls("admin", raw.admin_tls_certificate_file, raw.admin_tls_key_file, complaints);
+    Some(Http { public_listen: public_listen?, admin_listen: admin_listen?, public_url, public_tls, admin_tls })
+}
+
+/// Both files or none; what is in them is looked at when they are first needed.
+fn tls(listener: &str, certificate: Option<PathBuf>, key: Option<PathBuf>, complaints: &mut Complaints) -> Option<TlsFiles> {
+    let names = ["certificate", "key"].map(|what| format!("http.{listener}_tls_{what}_file"));
+    match (certificate, key) {
+        (Some(certificate), Some(key)) => Some(TlsFiles { certificate, key }),
+        (None, None) => None,
+        (certificate, _) => {
+            let [first, second] = &names;
+            let (missing, other) = if certificate.is_none() { (first, second) } else { (second, first) };
+            complaints.missing(missing, &format!("a PEM file, as {other} is set, or neither"));
+            None
+        }
+    }
 }
 
 fn graph(raw: RawGraph, complaints: &mut Complaints) -> Option<Graph> {

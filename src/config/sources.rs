@@ -17,10 +17,15 @@ pub const DEFAULTS: &str = include_str!("../../config.default.toml");
 const PREFIX: &str = "GATEWAY";
 const FILE_SUFFIX: &str = "_FILE";
 /// Settings that are files by their nature: the path itself is the value.
-const PATHS: [&str; 4] = [
+const PATHS: [&str; 9] = [
     "GATEWAY__GRAPH__CLIENT_CERTIFICATE_FILE",
     "GATEWAY__GRAPH__CLIENT_KEY_FILE",
     "GATEWAY__GRAPH__FEDERATED_TOKEN_FILE",
+    "GATEWAY__HTTP__PUBLIC_TLS_CERTIFICATE_FILE",
+    "GATEWAY__HTTP__PUBLIC_TLS_KEY_FILE",
+    "GATEWAY__HTTP__ADMIN_TLS_CERTIFICATE_FILE",
+    "GATEWAY__HTTP__ADMIN_TLS_KEY_FILE",
+    "GATEWAY__XPHONE__CA_FILE",
     "GATEWAY__XPHONE__NET_TCP__AUTHORITY_FILE",
 ];
 /// Read when no file is named and this one is there.

@@ -18,6 +18,7 @@ pub(super) struct RawXphone {
     base_url: Option<String>,
     account_name: Option<String>,
     password: Option<SecretString>,
+    ca_file: Option<PathBuf>,
     origin: String,
     net_tcp: RawNetTcp,
 }
@@ -51,7 +52,11 @@ pub(super) fn xphone(raw: RawXphone, complaints: &mut Complaints) -> Option<Xpho
         complaints.add("xphone.origin", "empty", "a short name such as MSTeams");
     }
     let transport = match raw.transport.as_str() {
-        "http" => http(raw.base_url, raw.account_name, raw.password, complaints).map(XphoneTransport::Http),
+        "http" => {
+            let authorities = authorities(raw.ca_file, complaints);
+            let http = http(raw.base_url, raw.account_name, raw.password, complaints);
+            http.map(|http| XphoneTransport::Http(XphoneHttp { authorities, ..http }))
+        }
         "net-tcp" => net_tcp(raw.net_tcp, complaints).map(XphoneTransport::NetTcp),
         other => {
             complaints.add("xphone.transport", format_args!("{other:?}"), "http or net-tcp");
@@ -71,7 +76,16 @@ fn http(
     let base_url = base_url.and_then(|text| complaints.address("xphone.base_url", &text));
     let account_name = complaints.required("xphone.account_name", account_name, "the account the gateway logs in with");
     let password = complaints.required("xphone.password", password, "that account's password");
-    Some(XphoneHttp { base_url: base_url?, account_name: account_name?, password: password? })
+    Some(XphoneHttp { base_url: base_url?, account_name: account_name?, password: password?, authorities: None })
+}
+
+/// Whom to believe beside the system's authorities.
+fn authorities(file: Option<PathBuf>, complaints: &mut Complaints) -> Option<String> {
+    let pem = read("xphone.ca_file", &file?, complaints)?;
+    if !pem.contains("-----BEGIN CERTIFICATE-----") {
+        complaints.add("xphone.ca_file", "a file without any certificate", "a file with certificates in PEM");
+    }
+    Some(pem)
 }
 
 fn net_tcp(raw: RawNetTcp, complaints: &mut Complaints) -> Option<XphoneNetTcp> {

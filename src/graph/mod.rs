@@ -15,6 +15,9 @@ pub mod decrypt;
 /// Change notifications: received, verified, opened.
 pub mod notification;
 
+/// Asks what Graph allows us, and changes nothing.
+pub mod probe;
+
 /// Access tokens: the app's own and those of subscriber accounts.
 pub mod token;
 

@@ -12,6 +12,7 @@ pub mod embedded;
 pub mod enrolment;
 pub mod feed;
 pub mod inbox;
+pub mod inspection;
 pub mod kept_login;
 pub mod lease;
 mod mailbox;

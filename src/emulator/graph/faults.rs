@@ -24,6 +24,12 @@ pub struct Faults {
     pub id_token: IdTokenFaults,
     /// PATCH and DELETE of subscriptions answer 404, create answers 409, and lists are empty.
     pub ghost_subscription: bool,
+    /// Application permissions that nobody consented to: tokens do not name them, and what needs them is refused.
+    pub withheld_application: Vec<String>,
+    /// The same for delegated permissions.
+    pub withheld_delegated: Vec<String>,
+    /// How many seconds the `Date` of answers is ahead.
+    pub date_ahead_seconds: i64,
     /// What is wrong with the subscriptions of single accounts, by user principal name.
     pub accounts: BTreeMap<String, AccountFault>,
     /// Reads tell nothing but id, availability and activity, as in clouds of governments.

@@ -38,7 +38,8 @@
 //! Faults: `{"deny": [{endpoint, method?, status, retry_after_seconds?, after?, times?, error_code?, message?}], "notifications": {lose, duplicate,
 //! delay, hold, reverse, tamper, times, v1_tokens}, "presence_lag": false, "lag": {reads_seconds, notifications_seconds},
 //! "writes_per_30_seconds": n, "delta": {page_users}, "id_token": {claims, forged}, "batch": {executed_yet_429, retry_after_seconds},
-//! "ghost_subscription": false, "accounts": {"{user principal name}": "ghost" | "quota"}, "sparse_presences": false}`; what is absent is
+//! "ghost_subscription": false, "accounts": {"{user principal name}": "ghost" | "quota"}, "sparse_presences": false,
+//! "withheld_application": [], "withheld_delegated": [], "date_ahead_seconds": 0}`; what is absent is
 //! off. `deny` knows the endpoint `batch` as a whole and the parts of a batch under their own names.
 //!
 //! | fault | does |
@@ -50,6 +51,7 @@
 //! | `ghost_subscription`, `accounts.*: ghost` | there is a subscription that nobody finds nor replaces: 404 on PATCH and DELETE, 409 on POST, nothing in lists; for everybody, or for one account |
 //! | `accounts.*: quota` | POST of subscriptions answers 403: the app has as many as it may |
 //! | `sparse_presences` | reads tell id, availability and activity and nothing else, as in clouds of governments |
+//! | `withheld_application`, `withheld_delegated` | tokens given from now on do not name these permissions; what the app does by the former is refused at once |
 //! | `batch.executed_yet_429` | so many parts of batches that succeeded are answered (and counted) as 429 |
 //!
 //! `users/delta` tells everybody first and later what changed, knows `$select` and nothing else, and forgets its places after seven

@@ -68,7 +68,8 @@ fn reader(emulator: &Emulator, headers: &HeaderMap) -> Result<(), Refusal> {
         Caller::Delegated { scopes, .. } if !scopes.allow("Presence.Read.All") => {
             Err(Refusal::forbidden("Missing scope permissions on the request. API requires one of 'Presence.Read.All'."))
         }
-        _ => Ok(()),
+        Caller::App => emulator.app_may("Presence.Read.All"),
+        Caller::Delegated { .. } => Ok(()),
     }
 }
 

@@ -118,7 +118,9 @@ pub async fn clear_preferred(
 fn writable(emulator: &Emulator, headers: &HeaderMap, id: &str) -> Result<Uuid, Refusal> {
     let caller = emulator.caller(headers)?;
     let id = Uuid::parse_str(id).map_err(|_| Refusal::bad_request("The user id must be a GUID."))?;
-    let Caller::Delegated { user, scopes } = caller.who else { return Ok(id) };
+    let Caller::Delegated { user, scopes } = caller.who else {
+        return emulator.app_may("Presence.ReadWrite.All").map(|()| id);
+    };
     if user != id {
         return Err(Refusal::new(StatusCode::UNAUTHORIZED, "Unauthorized", "Cannot set the presence of another user"));
     }

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, Method};
+use axum::http::{HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::Response;
-use jiff::Timestamp;
+use jiff::fmt::rfc2822::DateTimePrinter;
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -179,6 +180,11 @@ pub async fn observe(State(emulator): State<Arc<Emulator>>, request: Request, ne
             world.requests.jwks_fetches += 1;
         }
     });
+    let ahead = SignedDuration::from_secs(emulator.look(|world| world.faults.date_ahead_seconds));
+    let date = DateTimePrinter::new().timestamp_to_rfc9110_string(&(emulator.now() + ahead));
+    if let Some(date) = date.ok().and_then(|date| HeaderValue::from_str(&date).ok()) {
+        response.headers_mut().insert(header::DATE, date);
+    }
     if let Ok(id) = HeaderValue::from_str(&Uuid::new_v4().to_string()) {
         response.headers_mut().insert("request-id", id);
     }

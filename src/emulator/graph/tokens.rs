@@ -19,6 +19,8 @@ use super::refusal::{EntraRefusal, Refusal};
 use super::sign_ins;
 use super::state::{Emulator, World};
 
+/// What the app registration has been consented to.
+const APPLICATION_PERMISSIONS: [&str; 3] = ["User.Read.All", "Presence.Read.All", "Presence.ReadWrite.All"];
 /// `expires_in` of every access token.
 pub const ACCESS_TOKEN_SECONDS: i64 = 3599;
 /// A refresh token nobody uses dies after this.
@@ -179,7 +181,7 @@ fn app_only(world: &mut World, scope: &str, now: Timestamp) -> Result<Value, Ent
     }
     Ok(json!({
         "token_type": "Bearer", "expires_in": ACCESS_TOKEN_SECONDS, "ext_expires_in": ACCESS_TOKEN_SECONDS,
-        "access_token": world.tokens.grant_access(Caller::App, now),
+        "access_token": world.grant_access(Caller::App, now),
     }))
 }
 
@@ -199,7 +201,7 @@ fn delegated(emulator: &Emulator, world: &mut World, signed_in: &SignedIn, now: 
     let who = Caller::Delegated { user, scopes: scopes.clone() };
     let mut body = json!({
         "token_type": "Bearer", "scope": scopes.0, "expires_in": ACCESS_TOKEN_SECONDS, "ext_expires_in": ACCESS_TOKEN_SECONDS,
-        "access_token": world.tokens.grant_access(who, now),
+        "access_token": world.grant_access(who, now),
     });
     if scopes.allow("offline_access") {
         body["refresh_token"] = Value::from(world.tokens.grant_refresh(signed_in, now));
@@ -261,6 +263,12 @@ pub fn check_client(emulator: &Emulator, form: &Form) -> Result<(), EntraRefusal
 }
 
 impl Emulator {
+    /// Refuses what needs an application permission that a fault withholds.
+    pub fn app_may(&self, permission: &str) -> Result<(), Refusal> {
+        let withheld = self.look(|world| world.faults.withheld_application.iter().any(|held| held == permission));
+        if withheld { Err(Refusal::forbidden("Insufficient privileges to complete the operation.")) } else { Ok(()) }
+    }
+
     /// Whose access token a Graph request carries.
     pub fn caller(&self, headers: &HeaderMap) -> Result<Access, Refusal> {
         let token = headers
@@ -277,14 +285,31 @@ impl Emulator {
     }
 }
 
-impl TokenLedger {
+impl World {
+    /// Shaped like a real one, so that it says what it allows; what it is good for is remembered here.
     fn grant_access(&mut self, who: Caller, now: Timestamp) -> String {
-        let token = random_text();
+        let withheld = |permission: &&str, list: &[String]| list.iter().any(|held| held.eq_ignore_ascii_case(permission));
+        let faults = &self.faults;
+        let payload = match &who {
+            Caller::App => {
+                let roles = APPLICATION_PERMISSIONS.into_iter().filter(|role| !withheld(role, &faults.withheld_application));
+                json!({ "idtyp": "app", "roles": roles.collect::<Vec<_>>() })
+            }
+            Caller::Delegated { scopes, .. } => {
+                let names = scopes.0.split_whitespace().filter_map(|scope| scope.rsplit('/').next());
+                let granted: Vec<&str> = names.filter(|name| !withheld(name, &faults.withheld_delegated)).collect();
+                json!({ "idtyp": "user", "scp": granted.join(" ") })
+            }
+        };
+        let part = |part: &Value| URL_SAFE_NO_PAD.encode(part.to_string());
+        let token = format!("{}.{}.{}", part(&json!({ "typ": "JWT", "alg": "RS256" })), part(&payload), random_text());
         let expires_at = now + SignedDuration::from_secs(ACCESS_TOKEN_SECONDS);
-        self.access.insert(token.clone(), Access { who, expires_at });
+        self.tokens.access.insert(token.clone(), Access { who, expires_at });
         token
     }
+}
 
+impl TokenLedger {
     fn grant_refresh(&mut self, signed_in: &SignedIn, now: Timestamp) -> String {
         let token = format!("1.{}", random_text());
         let SignedIn { user, scopes, confidential, .. } = signed_in;

@@ -89,7 +89,7 @@ pub async fn one(
 
 pub fn directory_reader(emulator: &Emulator, headers: &HeaderMap) -> Result<(), Refusal> {
     match emulator.caller(headers)?.who {
-        Caller::App => Ok(()),
+        Caller::App => emulator.app_may("User.Read.All"),
         Caller::Delegated { .. } => {
             let message = "Insufficient privileges to complete the operation.";
             Err(Refusal::new(StatusCode::FORBIDDEN, "Authorization_RequestDenied", message))

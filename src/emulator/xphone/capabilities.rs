@@ -19,20 +19,23 @@ pub fn router() -> Router<Arc<Server>> {
 }
 
 async fn capabilities(State(server): State<Arc<Server>>) -> Json<Value> {
-    let has_templates = server.look(|state, _| !state.faults.no_profile_templates);
+    let (has_templates, incapable_of) =
+        server.look(|state, _| (!state.faults.no_profile_templates, state.faults.incapable_of.clone()));
+    let can = |ability: &str| !incapable_of.iter().any(|one| one == ability);
     Json(json!({
         "serverVersion": "10.0.0 (emulated)",
         "contractVersion": 1,
-        "appointments": true,
-        "forwardingOnAppointment": true,
-        "events": true,
+        "appointments": can("appointments"),
+        "forwardingOnAppointment": can("forwardingOnAppointment"),
+        "events": can("events"),
         "profileTemplates": has_templates,
     }))
 }
 
-async fn presence_states() -> Json<Value> {
+async fn presence_states(State(server): State<Arc<Server>>) -> Json<Value> {
+    let unnamed = server.look(|state, _| state.faults.unnamed_statuses.clone());
     let of = |kind: Kind| json!({ "guid": kind.guid(), "kind": kind, "name": kind.name(), "colour": kind.colour() });
-    Json(Kind::ALL.into_iter().map(of).collect())
+    Json(Kind::ALL.into_iter().filter(|kind| !unnamed.contains(kind)).map(of).collect())
 }
 
 async fn locations(State(server): State<Arc<Server>>) -> Json<Vec<Location>> {

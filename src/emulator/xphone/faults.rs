@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::endpoint::Endpoint;
 use super::guid::Guid;
+use super::kind::Kind;
 
 /// Everything that goes wrong at present.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -23,6 +24,10 @@ pub struct Faults {
     pub applied_but_answer_lost: u32,
     /// The server says that it has no profile templates.
     pub no_profile_templates: bool,
+    /// Further abilities that the server says it has not, as it names them.
+    pub incapable_of: Vec<String>,
+    /// Presence statuses that it does not name.
+    pub unnamed_statuses: Vec<Kind>,
     /// Writes of appointments that are slow.
     pub hang: Option<Hang>,
 }

@@ -30,7 +30,7 @@
 //! | `POST /restart` | sequence starts anew, lower; held events and tokens are gone, event streams break; people and appointments stay |
 //! | `GET /events` | `{sequence}`: of the latest event |
 //! | `POST /tokens/expire` | access tokens end; with `{"refresh_tokens": true}` refresh tokens too |
-//! | `GET, PUT /faults` `{deny: [{endpoint, user, writes_only, status, retry_after_seconds, times}], down, silent_events, unreadable_events, applied_but_answer_lost, no_profile_templates, hang: {user, seconds}}` | what goes wrong from now on; PUT replaces all of it. `hang`: writes of this user's appointments (`user` null: everybody's) are applied and answered only after so many real seconds; null: none hang. `endpoint`: `all`, `authenticate` (and refresh), `refreshToken`, `capabilities`, `presenceStates`, `locations`, `users`, `presence` (and events), `events`, `appointments`, `profileTemplates` |
+//! | `GET, PUT /faults` `{deny: [{endpoint, user, writes_only, status, retry_after_seconds, times}], down, silent_events, unreadable_events, applied_but_answer_lost, no_profile_templates, incapable_of, unnamed_statuses, hang: {user, seconds}}` | what goes wrong from now on; PUT replaces all of it. `hang`: writes of this user's appointments (`user` null: everybody's) are applied and answered only after so many real seconds; null: none hang. `endpoint`: `all`, `authenticate` (and refresh), `refreshToken`, `capabilities`, `presenceStates`, `locations`, `users`, `presence` (and events), `events`, `appointments`, `profileTemplates` |
 //! | `GET, DELETE /requests` | `{counts: [{endpoint, status, count}], appointment_writes: [{user, key, verb, at, status}]}`; status `null`: the connection was cut. `DELETE` forgets |
 
 mod appointments;

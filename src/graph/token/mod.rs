@@ -1,6 +1,7 @@
 //! Access tokens: the app's own, and those of accounts that signed in; and who it is that signs in with a browser.
 
 mod app;
+mod claims;
 mod delegated;
 mod error;
 mod oauth;
@@ -13,6 +14,7 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 
 pub use app::Identity;
+pub use claims::Claims;
 pub use delegated::{Delegated, DeviceCode, Enrolled, Refreshed};
 pub use error::Error;
 pub use person::{People, Person, PersonError, Question, Realm};

@@ -43,7 +43,7 @@ impl XPhone {
     }
 
     fn with_patience(settings: &config::XphoneHttp, clock: Clock, patience: Patience) -> Result<Self, Error> {
-        let transport = Transport::new(settings.base_url.clone(), clock.clone(), patience)?;
+        let transport = Transport::new(settings.base_url.clone(), settings.authorities.as_deref(), clock.clone(), patience)?;
         let session = Arc::new(Session::new(transport.clone(), settings, clock));
         Ok(Self { transport, session })
     }

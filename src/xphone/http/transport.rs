@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::fmt::rfc2822;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER};
-use reqwest::{Method, Response, StatusCode, Url};
+use reqwest::{Certificate, Method, Response, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 
@@ -78,15 +78,19 @@ pub(super) struct Transport {
 }
 
 impl Transport {
-    pub(super) fn new(base_url: Url, clock: Clock, patience: Patience) -> Result<Self, Error> {
+    /// `authorities`: certificates in PEM that are believed beside the system's.
+    pub(super) fn new(base_url: Url, authorities: Option<&str>, clock: Clock, patience: Patience) -> Result<Self, Error> {
+        let set_up = |source: reqwest::Error| Error::SetUp { source: Arc::new(source) };
+        let authorities = authorities.map(|pem| Certificate::from_pem_bundle(pem.as_bytes())).transpose().map_err(set_up)?;
         // No proxy: XPhone stands in the same house, and a password must not take a detour that no setting of ours names.
         let client = reqwest::Client::builder()
             .user_agent(USER_AGENT)
             .connect_timeout(patience.connect)
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
+            .tls_certs_merge(authorities.unwrap_or_default())
             .build()
-            .map_err(|source| Error::SetUp { source: Arc::new(source) })?;
+            .map_err(set_up)?;
         let gates = Arc::new(Gates::new(&clock));
         Ok(Self { client, base_url, clock, gates, patience })
     }

@@ -126,6 +126,7 @@ pub(super) fn client_of(port: u16, patience: Patience) -> (XPhone, Clock) {
         base_url: format!("http://127.0.0.1:{port}/XPhoneConnect/WebClientApi").parse().unwrap(),
         account_name: "gateway".to_owned(),
         password: PASSWORD.into(),
+        authorities: None,
     };
     (XPhone::with_patience(&settings, clock.clone(), patience).unwrap(), clock)
 }

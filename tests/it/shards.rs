@@ -30,7 +30,7 @@ impl World {
         world.directory().await;
         world.set_policy("telephony_and_presence", false).await;
         for account in accounts {
-            world.enrol(account).await;
+            world.enrol_subscriber(account).await;
         }
         world.xphone_read().await;
         world.tend_subscriptions().await;
@@ -40,7 +40,7 @@ impl World {
     }
 
     /// An account is made in Entra ID and signed in.
-    async fn enrol(&self, name: &str) {
+    async fn enrol_subscriber(&self, name: &str) {
         let account = json!({"userPrincipalName": name});
         self.graph_control(Method::PUT, &format!("users/{}", Uuid::new_v4()), account).await;
         self.sign_in(name, name).await.unwrap();
@@ -125,7 +125,7 @@ async fn as_many_as_possible_are_pushed_and_it_is_said_how_many_accounts_are_mis
     world.directory().await;
     world.set_policy("telephony_and_presence", false).await;
     world.crowd_of(FULL * 2 + 10).await;
-    world.enrol(FIRST).await;
+    world.enrol_subscriber(FIRST).await;
     world.tend_subscriptions().await;
     let coverage = world.shards_listed().await["coverage"].clone();
     assert_eq!((&coverage["users"], &coverage["pushed"], &coverage["swept"]), (&json!(1310), &json!(650), &json!(660)));
@@ -146,7 +146,7 @@ async fn as_many_as_possible_are_pushed_and_it_is_said_how_many_accounts_are_mis
     let of = |by: &str, why: Value| places.iter().filter(|place| place["by"] == by && place["why"] == why).count();
     assert_eq!((places.len(), of("push", Value::Null), of("sweep", json!("no_room"))), (1310, 650, 660), "nobody is undefined");
     for account in [SECOND, THIRD] {
-        world.enrol(account).await;
+        world.enrol_subscriber(account).await;
     }
     world.advance(SignedDuration::from_mins(1));
     world.tend_subscriptions().await;

@@ -27,13 +27,34 @@ const BODY_BYTES_MAX: usize = 1024 * 1024;
 /// The claims of a token, if this key signed it with RS256; `None`: it did not, or a claim is missing. Who, for whom and when is judged by
 /// the caller, by our clock.
 #[must_use]
-pub fn signed<Claims: DeserializeOwned>(token: &str, key: &DecodingKey) -> Option<Claims> {
+fn signed<Claims: DeserializeOwned>(token: &str, key: &DecodingKey) -> Option<Claims> {
     let mut validation = Validation::new(Algorithm::RS256);
     validation.required_spec_claims.clear();
     validation.validate_exp = false;
     validation.validate_nbf = false;
     validation.validate_aud = false;
     jsonwebtoken::decode::<Claims>(token, key, &validation).ok().map(|decoded| decoded.claims)
+}
+
+/// How far our clock and an issuer's may be apart.
+pub(crate) const LEEWAY: SignedDuration = SignedDuration::from_mins(5);
+/// A longer token is not looked at.
+const TOKEN_BYTES_MAX: usize = 16 * 1024;
+
+/// Whether a token with these claims is good now: from `nbf`, where it says that, to `exp`.
+#[must_use]
+pub fn is_in_time(exp: i64, nbf: Option<i64>, now: Timestamp) -> bool {
+    let (now, leeway) = (now.as_second(), LEEWAY.as_secs());
+    now < exp.saturating_add(leeway) && nbf.is_none_or(|not_before| now >= not_before.saturating_sub(leeway))
+}
+
+/// Why a token's claims are not believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Doubt {
+    /// The issuer did not sign it; says what is wrong with it.
+    NotGenuine(&'static str),
+    /// Nothing can be said now.
+    Keys(KeysUnavailable),
 }
 
 /// The keys cannot be had, so nothing can be said of a token: try again.
@@ -99,6 +120,17 @@ impl Kept {
 }
 
 impl SigningKeys {
+    /// The claims of a token that the issuer signed. Who, for whom and [when](is_in_time) is judged by the caller.
+    pub async fn claims<Claims: DeserializeOwned>(&self, token: &str) -> Result<Claims, Doubt> {
+        if token.len() > TOKEN_BYTES_MAX {
+            return Err(Doubt::NotGenuine("is too long"));
+        }
+        let header = jsonwebtoken::decode_header(token).map_err(|_| Doubt::NotGenuine("cannot be read"))?;
+        let key_id = header.kid.filter(|_| header.alg == Algorithm::RS256).ok_or(Doubt::NotGenuine("names no RS256 key"))?;
+        let key = self.find(&key_id).await.map_err(Doubt::Keys)?.ok_or(Doubt::NotGenuine("is signed with an unknown key"))?;
+        signed(token, &key).ok_or(Doubt::NotGenuine("is not signed by its key, or lacks a claim"))
+    }
+
     /// Will fetch the keys that the issuer's metadata leads to; fetches nothing yet.
     pub fn new(metadata_url: Url, http: reqwest::Client, clock: Clock) -> Self {
         Self { http, metadata_url, clock, kept: RwLock::default(), turn: Mutex::default() }

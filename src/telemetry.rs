@@ -7,7 +7,7 @@ mod logs;
 mod task_record;
 mod zeros;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use catalogue::Maker;
@@ -31,6 +31,7 @@ const SWEEP_BOUNDARIES_SECONDS: [f64; 8] = [0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 15.0
 pub struct Metrics {
     registry: Registry,
     catalogue: Arc<[Described]>,
+    problems: Arc<Mutex<task_record::Problems>>,
     _provider: SdkMeterProvider,
     notifications: Counter<u64>,
     notification_ack: Histogram<f64>,
@@ -235,7 +236,11 @@ impl Metrics {
                 "When a task last succeeded in this gateway, in seconds since 1970",
             ),
             registry,
+<<<<<<< HEAD
             catalogue: make.made().into(),
+=======
+            problems: Arc::default(),
+>>>>>>> 712ac6f (http, store, tasks: Close what reviews of policy, people and the admin API left open)
             _provider: provider,
         })
     }

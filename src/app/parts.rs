@@ -175,6 +175,7 @@ impl Parts<'_> {
             replica: self.replica,
             clock: self.clock.clone(),
             compared: AtomicBool::new(false),
+            round: Mutex::default(),
         }
     }
 

@@ -6,9 +6,11 @@ use clap::{Args, Subcommand};
 use jiff::Timestamp;
 
 use super::Failure;
+use super::output::say;
 use crate::clock::Clock;
 use crate::config::Sources;
 use crate::store::Store;
+use crate::store::audit::Actor;
 use crate::store::directory::{Accepted, Refusal};
 
 /// `presence-gateway directory`
@@ -27,18 +29,21 @@ enum Act {
         /// How many people `status` names; if it is about others by now, nothing happens.
         #[arg(long)]
         people: usize,
-        /// Who agrees, for the records.
-        #[arg(long, default_value = "command line")]
-        by: String,
+        /// Who agrees, for the records; otherwise the operating system's user.
+        #[arg(long)]
+        by: Option<String>,
     },
 }
 
 impl Directory {
-    pub(super) async fn run(self, sources: &Sources) -> Result<ExitCode, Failure> {
+    pub(super) async fn run(self, sources: &Sources, actor: &Actor) -> Result<ExitCode, Failure> {
         let (_, store) = super::open(sources).await?;
         match self.act {
             Act::Status => status(&store).await,
-            Act::Accept { people, by } => accept(&store, people, &by, Clock::system().now()).await,
+            Act::Accept { people, by } => {
+                let by = by.as_deref().or(actor.name()).unwrap_or("command line");
+                accept(&store, people, (by, actor), Clock::system().now()).await
+            }
         }
     }
 }
@@ -46,28 +51,28 @@ impl Directory {
 async fn status(store: &Store) -> Result<ExitCode, Failure> {
     let Some(Refusal { since, seen_at, people, gone, unmatched, recent, dropped, accepted }) = store.directory_refusal().await?
     else {
-        println!("nothing is held back");
+        say!("nothing is held back");
         return Ok(ExitCode::SUCCESS);
     };
-    println!("held back since {since}, last seen {seen_at}: {} of {people} people would be dropped", dropped.len());
-    println!("{gone} are no longer in XPhone, {unmatched} are no longer matched");
+    say!("held back since {since}, last seen {seen_at}: {} of {people} people would be dropped", dropped.len());
+    say!("{gone} are no longer in XPhone, {unmatched} are no longer matched");
     if recent > 0 {
-        println!("up to {recent} others were dropped within the day before, and count as well");
+        say!("up to {recent} others were dropped within the day before, and count as well");
     }
     match accepted {
-        Some((at, by)) => println!("accepted {at} by {by}; carried out when both systems have been read"),
-        None => println!("if that is right: presence-gateway directory accept --people {}", dropped.len()),
+        Some((at, by)) => say!("accepted {at} by {by}; carried out when both systems have been read"),
+        None => say!("if that is right: presence-gateway directory accept --people {}", dropped.len()),
     }
     for (user, why) in dropped.iter().zip((0..dropped.len()).map(|n| if n < gone { "gone" } else { "unmatched" })) {
-        println!("{user} {why}");
+        say!("{user} {why}");
     }
     Ok(ExitCode::SUCCESS)
 }
 
-async fn accept(store: &Store, people: usize, by: &str, now: Timestamp) -> Result<ExitCode, Failure> {
+async fn accept(store: &Store, people: usize, by: (&str, &Actor), now: Timestamp) -> Result<ExitCode, Failure> {
     match store.accept_directory(people, by, now).await? {
         Accepted::Done => {
-            println!("accepted; carried out as soon as both systems have been read again");
+            say!("accepted; carried out as soon as both systems have been read again");
             Ok(ExitCode::SUCCESS)
         }
         Accepted::NothingHeld => {

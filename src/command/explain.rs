@@ -7,6 +7,7 @@ use clap::Args;
 use jiff::{SignedDuration, Timestamp};
 
 use super::Failure;
+use super::output::{print, say};
 use crate::clock::Clock;
 use crate::config::Sources;
 use crate::domain::explanation::{Explanation, Holds, Letter, MicrophoneUse, PolicySays, Shows, SlotSays, TeamsSays, XphoneSays};
@@ -38,7 +39,7 @@ impl Explain {
         let (config, store) = super::open(sources).await?;
         let Some(user) = &self.user else {
             for (user, reason) in store.unmatched_people(UNMATCHED_MAX).await? {
-                println!("{user} {reason}");
+                say!("{user} {reason}");
             }
             return Ok(ExitCode::SUCCESS);
         };
@@ -52,8 +53,8 @@ impl Explain {
             if let Some(explanation) = store.explain(user, now, config.graph.timing).await? {
                 let push = config.graph.push && config.http.public_url.is_some();
                 let place = store.place_of(user, push, now).await?;
-                print!("{}", describe(&explanation)?);
-                println!("watched       {}", place.told());
+                print(&describe(&explanation)?)?;
+                say!("watched       {}", place.told());
             }
         }
         Ok(ExitCode::SUCCESS)

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use super::Failure;
+use super::output::say;
 use crate::config::Sources;
 
 /// `presence-gateway migrate`
@@ -11,8 +12,12 @@ pub(super) async fn run(sources: &Sources) -> Result<ExitCode, Failure> {
     let pending = store.pending_migrations().await?;
     store.migrate().await?;
     match pending.as_slice() {
-        [] => println!("the schema is up to date"),
-        applied => applied.iter().for_each(|migration| println!("applied {migration}")),
+        [] => say!("the schema is up to date"),
+        applied => {
+            for migration in applied {
+                say!("applied {migration}");
+            }
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,5 +1,6 @@
 //! The command line: what an operator can ask for.
 
+mod actor;
 pub mod check;
 mod decrypt;
 #[cfg(feature = "emulator")]
@@ -11,6 +12,7 @@ pub mod explain;
 mod health;
 mod mapping;
 mod migrate;
+mod output;
 mod serve;
 pub mod sign_in;
 mod signals;
@@ -107,6 +109,7 @@ pub fn run(line: CommandLine, surroundings: Surroundings) -> ExitCode {
     };
     match runtime.block_on(dispatch(line, surroundings)) {
         Ok(code) => code,
+        Err(failure) if output::is_unread(&failure) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("presence-gateway: {}", chain(failure.as_ref()));
             ExitCode::FAILURE
@@ -115,6 +118,7 @@ pub fn run(line: CommandLine, surroundings: Surroundings) -> ExitCode {
 }
 
 async fn dispatch(line: CommandLine, surroundings: Surroundings) -> Result<ExitCode, Failure> {
+    let actor = actor::actor(&surroundings.environment);
     let sources = Sources::new(line.config, surroundings.environment);
     match line.command {
         Command::Serve(serve) => Box::pin(serve.run(&sources, surroundings.log_filter.as_deref())).await,
@@ -127,11 +131,11 @@ async fn dispatch(line: CommandLine, surroundings: Surroundings) -> Result<ExitC
         Command::Health(health) => health.run(&sources).await,
         Command::Check(check) => Box::pin(check.run(&sources)).await,
         Command::Migrate => migrate::run(&sources).await,
-        Command::SignIn(sign_in) => sign_in.run(&sources).await,
-        Command::Token(token) => token.run(&sources).await,
+        Command::SignIn(sign_in) => sign_in.run(&sources, &actor).await,
+        Command::Token(token) => token.run(&sources, &actor).await,
         Command::Explain(explain) => explain.run(&sources).await,
-        Command::Mapping => Ok(mapping::run()),
-        Command::Directory(directory) => directory.run(&sources).await,
+        Command::Mapping => mapping::run(),
+        Command::Directory(directory) => directory.run(&sources, &actor).await,
         Command::Statuses => statuses::run(&sources).await,
         Command::Tree(tree) => tree.run(&sources).await,
         Command::Withdraw(withdraw) => Box::pin(withdraw.run(&sources)).await,

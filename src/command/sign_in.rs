@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::Failure;
+use super::output::{self, say};
 use crate::clock::Clock;
 use crate::config::{Config, Sources};
 use crate::graph;
@@ -44,15 +45,16 @@ impl From<StoreError> for SignInError {
 }
 
 impl SignIn {
-    pub(super) async fn run(self, sources: &Sources) -> Result<ExitCode, Failure> {
+    pub(super) async fn run(self, sources: &Sources, by: &Actor) -> Result<ExitCode, Failure> {
         let (config, store) = super::open(sources).await?;
         store.migrate().await?;
         let show = |code: &DeviceCode| {
-            println!("Open {} and enter the code {}", code.verification_uri, code.user_code);
-            println!("Sign in as {}; this waits until {}.", self.user_principal_name, code.expires_at);
+            // Whoever does not read this signs nobody in, and the code runs out.
+            _ = output::line(format_args!("Open {} and enter the code {}", code.verification_uri, code.user_code));
+            _ = output::line(format_args!("Sign in as {}; this waits until {}.", self.user_principal_name, code.expires_at));
         };
-        enrol(&config, &store, &Clock::system(), &self.user_principal_name, show).await?;
-        println!("{} is enrolled.", self.user_principal_name);
+        enrol(&config, &store, &Clock::system(), &self.user_principal_name, by, show).await?;
+        say!("{} is enrolled.", self.user_principal_name);
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -66,6 +68,7 @@ pub async fn enrol(
     store: &Store,
     clock: &Clock,
     user_principal_name: &str,
+    by: &Actor,
     show: impl FnOnce(&DeviceCode),
 ) -> Result<(), SignInError> {
     let delegated = Delegated::new(&config.graph, graph::http_client()?, clock.clone())?;
@@ -73,6 +76,6 @@ pub async fn enrol(
     show(&enrolment.code);
     let enrolled = enrolment.signed_in().await?;
     let mut tx = store.begin().await?;
-    enrolment::keep(store, &mut tx, &enrolled, (&Actor::CommandLine, None), clock.now()).await?;
+    enrolment::keep(store, &mut tx, &enrolled, (by, None), clock.now()).await?;
     Ok(commit(tx).await?)
 }

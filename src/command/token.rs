@@ -7,11 +7,13 @@ use secrecy::ExposeSecret;
 use uuid::Uuid;
 
 use super::Failure;
+use super::output::say;
 use crate::clock::Clock;
 use crate::config::Sources;
 use crate::domain::ids::LocationGuid;
 use crate::store::Store;
 use crate::store::api_token::{self, ApiToken};
+use crate::store::audit::Actor;
 use crate::store::tree::PlaceKind;
 
 const NAME_CHARACTERS_MAX: usize = 64;
@@ -38,24 +40,24 @@ enum Action {
 
 #[derive(Debug, Args)]
 struct Create {
-    /// What the audit log will call its holder: letters, digits, `.`, `_` and `-`.
+    /// What the audit log calls whoever uses the token: letters, digits, `.`, `_` and `-`.
     #[arg(long, value_parser = name)]
     name: String,
-    /// What it may do.
+    /// What its holder may do; each role may also do what those above it may.
     #[arg(long)]
     role: Role,
-    /// All that it reaches, by XPhone's guid; else everything.
+    /// The one location that it reaches, by XPhone's guid, with everybody in it. Without this it reaches everything.
     #[arg(long, value_name = "GUID")]
     location: Option<Uuid>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Role {
-    /// Looks.
+    /// See the tree, what is set, users and why they show what they show.
     Viewer,
-    /// Changes settings, runs tasks.
+    /// Change what is set, link users by hand, run tasks.
     Operator,
-    /// Sees who changed what.
+    /// Enrol and remove subscriber accounts, read the audit log.
     Admin,
 }
 
@@ -78,38 +80,38 @@ fn name(text: &str) -> Result<String, String> {
 }
 
 impl Token {
-    pub(super) async fn run(self, sources: &Sources) -> Result<ExitCode, Failure> {
+    pub(super) async fn run(self, sources: &Sources, by: &Actor) -> Result<ExitCode, Failure> {
         let (_, store) = super::open(sources).await?;
         store.migrate().await?;
         match self.action {
-            Action::Create(create) => create.run(&store).await,
+            Action::Create(create) => create.run(&store, by).await,
             Action::List => list(&store).await,
-            Action::Revoke { name } => revoke(&store, &name).await,
+            Action::Revoke { name } => revoke(&store, &name, by).await,
         }
     }
 }
 
 impl Create {
-    async fn run(self, store: &Store) -> Result<ExitCode, Failure> {
+    async fn run(self, store: &Store, by: &Actor) -> Result<ExitCode, Failure> {
         if let Some(guid) = self.location
             && store.place(PlaceKind::Location, guid).await?.is_none()
         {
             eprintln!("presence-gateway: no location {guid} has been read from XPhone yet: until then the token reaches nothing");
         }
         let location = self.location.map(LocationGuid);
-        let made = store.create_api_token(&self.name, self.role.into(), location, Clock::system().now()).await?;
+        let made = store.create_api_token(&self.name, self.role.into(), location, by, Clock::system().now()).await?;
         let Some(token) = made else {
             eprintln!("presence-gateway: a token of this name is valid; revoke it first, or take another name");
             return Ok(ExitCode::FAILURE);
         };
-        println!("{}", token.expose_secret());
+        say!("{}", token.expose_secret());
         Ok(ExitCode::SUCCESS)
     }
 }
 
 async fn list(store: &Store) -> Result<ExitCode, Failure> {
     for token in store.api_tokens().await? {
-        println!("{}", line(&token));
+        say!("{}", line(&token));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -121,8 +123,8 @@ fn line(token: &ApiToken) -> String {
     format!("{:<24} {:<8} {location:<36} made {}, {used}{revoked}", token.name, token.role.label(), token.created_at)
 }
 
-async fn revoke(store: &Store, name: &str) -> Result<ExitCode, Failure> {
-    if store.revoke_api_token(name, Clock::system().now()).await? {
+async fn revoke(store: &Store, name: &str, by: &Actor) -> Result<ExitCode, Failure> {
+    if store.revoke_api_token(name, by, Clock::system().now()).await? {
         eprintln!("presence-gateway: {name} is revoked");
         return Ok(ExitCode::SUCCESS);
     }

@@ -7,7 +7,7 @@ mod parcel;
 mod seat;
 mod teams;
 
-pub use difference::{Altered, Departure, Difference, Rematch, difference, needs_word};
+pub use difference::{Altered, Departure, Difference, Rematch, difference, needs_word, without_drops};
 pub use matching::{Link, match_people};
 pub use membership::{Membership, MembershipRow, membership};
 pub use parcel::{Parcel, Parcels};

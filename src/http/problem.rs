@@ -56,6 +56,8 @@ pub enum Kind {
     BadBody,
     /// Too many failed log-ins.
     TooManyFailures,
+    /// A person changed too much about themselves.
+    TooManyChanges,
     /// Too many enrolments wait for a person.
     TooManyEnrolments,
     /// A microphone is reported too often.
@@ -95,6 +97,7 @@ impl Kind {
         Self::WrongMediaType,
         Self::BadBody,
         Self::TooManyFailures,
+        Self::TooManyChanges,
         Self::TooManyEnrolments,
         Self::TooManyReports,
         Self::Internal,
@@ -132,7 +135,14 @@ impl Kind {
             Self::BadBody => {
                 (StatusCode::UNPROCESSABLE_ENTITY, "bad-body", "A field is unknown, missing, or has a value it may not have")
             }
-            Self::TooManyFailures => (StatusCode::TOO_MANY_REQUESTS, "too-many-failures", "Too many log-ins failed; wait"),
+            Self::TooManyFailures => {
+                (StatusCode::TOO_MANY_REQUESTS, "too-many-failures", "No valid token, and too many log-ins failed before; wait")
+            }
+            Self::TooManyChanges => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "too-many-changes",
+                "A person without a role changed too much in a short time; wait",
+            ),
             Self::TooManyEnrolments => {
                 (StatusCode::TOO_MANY_REQUESTS, "too-many-enrolments", "Too many enrolments wait for a person")
             }

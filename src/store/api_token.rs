@@ -74,6 +74,7 @@ impl Store {
         name: &str,
         role: Role,
         location: Option<LocationGuid>,
+        by: &Actor,
         now: Timestamp,
     ) -> Result<Option<SecretString>, StoreError> {
         let token = random(PREFIX)?;
@@ -92,7 +93,7 @@ impl Store {
             return Ok(None);
         }
         let after = serde_json::json!({"role": role.label(), "location": location.map(|guid| guid.0)});
-        let entry = Entry { after: Some(after), ..token_entry(name, "token created") };
+        let entry = Entry { after: Some(after), ..token_entry(by, name, "token created") };
         audit::record(&mut tx, &entry, now).await?;
         commit(tx).await?;
         Ok(Some(token.into()))
@@ -115,7 +116,7 @@ impl Store {
     ///
     /// # Errors
     /// Postgres could not; nothing has changed.
-    pub async fn revoke_api_token(&self, name: &str, now: Timestamp) -> Result<bool, StoreError> {
+    pub async fn revoke_api_token(&self, name: &str, by: &Actor, now: Timestamp) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
         let revoked = sqlx::query!(
             "update api_token set revoked_at = $2 where name = $1 and revoked_at is null returning role, location_guid",
@@ -124,7 +125,7 @@ impl Store {
         );
         let Some(row) = revoked.fetch_optional(&mut *tx).await? else { return Ok(false) };
         let before = serde_json::json!({"role": row.role, "location": row.location_guid});
-        let entry = Entry { before: Some(before), ..token_entry(name, "token revoked") };
+        let entry = Entry { before: Some(before), ..token_entry(by, name, "token revoked") };
         audit::record(&mut tx, &entry, now).await?;
         commit(tx).await?;
         Ok(true)
@@ -153,9 +154,9 @@ impl Store {
     }
 }
 
-fn token_entry<'a>(name: &str, action: &'static str) -> Entry<'a> {
+fn token_entry<'a>(actor: &'a Actor, name: &str, action: &'static str) -> Entry<'a> {
     let target = Target { kind: "token", id: Some(name.to_owned()) };
-    Entry { actor: &Actor::CommandLine, remote: None, action, target, before: None, after: None }
+    Entry { actor, remote: None, action, target, before: None, after: None }
 }
 
 struct Row {

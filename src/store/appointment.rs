@@ -32,12 +32,13 @@ pub struct Found {
 }
 
 impl Store {
-    /// For how many users each slot shows something; a slot that shows nothing is left out.
+    /// Of how many users each slot may be seen: what is to be taken away counts until the side has confirmed it. A slot that nobody can
+    /// see is left out.
     ///
     /// # Errors
     /// Postgres cannot be asked.
     pub async fn shown(&self) -> Result<BTreeMap<SlotName, i64>, StoreError> {
-        let rows = sqlx::query!(r#"select name, count(*) as "count!" from slot where state = 'shown' group by name"#);
+        let rows = sqlx::query!(r#"select slot as "name!", count(*) as "count!" from visible group by slot"#);
         let rows = rows.fetch_all(&self.pool).await?.into_iter();
         rows.map(|row| Ok((known(&row.name, SlotName::from_label)?, row.count))).collect()
     }

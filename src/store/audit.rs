@@ -24,8 +24,8 @@ pub enum Actor {
     Person(String),
     /// A workstation of this name; nothing that it may do is an entry here.
     Workstation(String),
-    /// Somebody with the gateway's settings at hand.
-    CommandLine,
+    /// Somebody with the gateway's settings at hand: the operating system's user, if it is known.
+    CommandLine(Option<String>),
 }
 
 impl Actor {
@@ -37,16 +37,17 @@ impl Actor {
             Self::Token(_) => "token",
             Self::Person(_) => "person",
             Self::Workstation(_) => "workstation",
-            Self::CommandLine => "command_line",
+            Self::CommandLine(_) => "command_line",
         }
     }
 
-    /// Which token, which person.
+    /// Which token, which person, which user of the machine.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         match self {
             Self::Token(name) | Self::Person(name) | Self::Workstation(name) => Some(name),
-            Self::Bootstrap | Self::CommandLine => None,
+            Self::CommandLine(user) => user.as_deref(),
+            Self::Bootstrap => None,
         }
     }
 }

@@ -42,6 +42,15 @@ impl Store {
         Ok(row.map(|row| Belonging { user, location: row.location_guid.map(LocationGuid), teams: row.teams_id.map(TeamsUserId) }))
     }
 
+    /// What a user chose; `None`: nothing.
+    ///
+    /// # Errors
+    /// Postgres cannot be asked, or holds a word this version does not know.
+    pub async fn choice(&self, user: UserGuid) -> Result<Option<Mode>, StoreError> {
+        let chosen = sqlx::query_scalar!("select mode from teams_sync_choice where user_guid = $1", user.0);
+        chosen.fetch_optional(&self.pool).await?.map(|mode| known(&mode, Mode::from_label)).transpose()
+    }
+
     /// Who this Teams user is in XPhone.
     ///
     /// # Errors

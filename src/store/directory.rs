@@ -43,8 +43,18 @@ pub struct Status {
     pub kind: String,
 }
 
+/// What becomes of places and statuses that were not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missing {
+    /// XPhone has them no more.
+    Gone,
+    /// What was read is not believed so far.
+    Kept,
+}
+
 impl Store {
-    /// Makes the stored statuses equal to these, and the stored tree too, if one is told; `false`: the lease is lost, and nothing was done. Where statuses changed,
+    /// Makes the stored statuses equal to these, and the stored tree too, if one is told, but for what is [`Missing::Kept`]; `false`: the
+    /// lease is lost, and nothing was done. Where statuses changed,
     /// everybody must be [woken](Due::Waking).
     ///
     /// # Errors
@@ -53,6 +63,7 @@ impl Store {
         &self,
         locations: Option<&[Location]>,
         statuses: &[Status],
+        missing: Missing,
         lease: Lease,
     ) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
@@ -60,9 +71,9 @@ impl Store {
             return Ok(false);
         }
         if let Some(locations) = locations {
-            replace_tree(&mut tx, locations).await?;
+            replace_tree(&mut tx, locations, missing).await?;
         }
-        if replace_statuses(&mut tx, statuses).await? {
+        if replace_statuses(&mut tx, statuses, missing).await? {
             due::ask(&mut tx, Due::Waking).await?;
         }
         tx.commit().await?;
@@ -126,7 +137,7 @@ impl Store {
     }
 }
 
-async fn replace_tree(tx: &mut Tx<'_>, locations: &[Location]) -> Result<(), StoreError> {
+async fn replace_tree(tx: &mut Tx<'_>, locations: &[Location], missing: Missing) -> Result<(), StoreError> {
     let guids: Vec<Uuid> = locations.iter().map(|location| location.guid.0).collect();
     let names: Vec<String> = locations.iter().map(|location| location.name.clone()).collect();
     let groups: Vec<(Uuid, Uuid, String)> = locations
@@ -136,8 +147,10 @@ async fn replace_tree(tx: &mut Tx<'_>, locations: &[Location]) -> Result<(), Sto
     let group_guids: Vec<Uuid> = groups.iter().map(|group| group.0).collect();
     let group_locations: Vec<Uuid> = groups.iter().map(|group| group.1).collect();
     let group_names: Vec<String> = groups.into_iter().map(|group| group.2).collect();
-    sqlx::query!("delete from configuration_group where guid <> all($1)", &group_guids).execute(&mut **tx).await?;
-    sqlx::query!("delete from location where guid <> all($1)", &guids).execute(&mut **tx).await?;
+    if missing == Missing::Gone {
+        sqlx::query!("delete from configuration_group where guid <> all($1)", &group_guids).execute(&mut **tx).await?;
+        sqlx::query!("delete from location where guid <> all($1)", &guids).execute(&mut **tx).await?;
+    }
     sqlx::query!(
         "insert into location (guid, name) select * from unnest($1::uuid[], $2::text[])
          on conflict (guid) do update set name = excluded.name where location.name <> excluded.name",
@@ -159,10 +172,16 @@ async fn replace_tree(tx: &mut Tx<'_>, locations: &[Location]) -> Result<(), Sto
     Ok(())
 }
 
-async fn replace_statuses(tx: &mut Tx<'_>, statuses: &[Status]) -> Result<bool, StoreError> {
+async fn replace_statuses(tx: &mut Tx<'_>, statuses: &[Status], missing: Missing) -> Result<bool, StoreError> {
     let guids: Vec<Uuid> = statuses.iter().map(|status| status.guid.0).collect();
     let kinds: Vec<String> = statuses.iter().map(|status| status.kind.clone()).collect();
-    let gone = sqlx::query!("delete from presence_status where guid <> all($1)", &guids).execute(&mut **tx).await?;
+    let gone = match missing {
+        Missing::Gone => {
+            let gone = sqlx::query!("delete from presence_status where guid <> all($1)", &guids).execute(&mut **tx).await?;
+            gone.rows_affected()
+        }
+        Missing::Kept => 0,
+    };
     let changed = sqlx::query!(
         "insert into presence_status (guid, kind) select * from unnest($1::uuid[], $2::text[])
          on conflict (guid) do update set kind = excluded.kind where presence_status.kind <> excluded.kind",
@@ -171,5 +190,5 @@ async fn replace_statuses(tx: &mut Tx<'_>, statuses: &[Status]) -> Result<bool, 
     )
     .execute(&mut **tx)
     .await?;
-    Ok(gone.rows_affected() + changed.rows_affected() > 0)
+    Ok(gone + changed.rows_affected() > 0)
 }

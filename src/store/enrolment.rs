@@ -17,11 +17,13 @@ pub enum Outcome {
     NotApproved,
     /// Something else went wrong.
     Failed,
+    /// An administrator wants it no more.
+    Cancelled,
 }
 
 impl Outcome {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Enrolled, Self::SomebodyElse, Self::NotApproved, Self::Failed];
+    pub const ALL: [Self; 5] = [Self::Enrolled, Self::SomebodyElse, Self::NotApproved, Self::Failed, Self::Cancelled];
 
     /// Stable text for storage and documents.
     #[must_use]
@@ -31,6 +33,7 @@ impl Outcome {
             Self::SomebodyElse => "somebody_else",
             Self::NotApproved => "not_approved",
             Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
         }
     }
 

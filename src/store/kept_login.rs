@@ -162,9 +162,7 @@ impl Store {
     /// Postgres could not.
     pub async fn forget_unwanted_logins(&self) -> Result<u64, StoreError> {
         let forgotten = sqlx::query!(
-            "delete from kept_login k using person p left join teams_sync g on g.guid = p.configuration_group_guid
-                 left join teams_sync l on l.guid = p.location_guid
-             where p.guid = k.user_guid and not coalesce(g.remember_login_data, l.remember_login_data, false)",
+            "delete from kept_login k using person_policy e where e.user_guid = k.user_guid and not e.remember_login_data",
         );
         Ok(forgotten.execute(&self.pool).await?.rows_affected())
     }

@@ -120,7 +120,8 @@ pub async fn record_notifications(
 impl Store {
     /// Records what a read said: the truth at the moment it began. Rows that would not change are left alone, except where the
     /// confirmation itself counts (something is to be confirmed, is native and must be kept alive, or is ours in Teams). Graph answers from
-    /// many machines: a read that contradicts a notification is believed, and made once more.
+    /// many machines: a read that contradicts a notification is believed, and made once more. Of whom nothing was known before they were
+    /// many perhaps, all those of a location that was switched on: they come after whoever changed just now.
     ///
     /// # Errors
     /// Postgres could not.
@@ -143,7 +144,8 @@ impl Store {
                 changed_at = case when (s.teams_availability, s.teams_activity) is distinct from (n.availability, n.activity)
                     then coalesce(s.changed_at, $6) else s.changed_at end,
                 revisit_at = case when s.in_teams or (s.teams_availability, s.teams_activity) is distinct from (n.availability, n.activity)
-                    then 'epoch' else s.revisit_at end,
+                    then case when s.teams_availability is null and not s.in_teams then least(s.revisit_at, '1980-01-01Z') else 'epoch' end
+                    else s.revisit_at end,
                 woken_by = case when s.in_teams or (s.teams_availability, s.teams_activity) is distinct from (n.availability, n.activity)
                     then s.woken_by | $8 else s.woken_by end
             from (
@@ -270,12 +272,8 @@ impl Store {
     /// Postgres cannot be asked.
     pub async fn users_to_sweep(&self, after: Option<TeamsUserId>, limit: usize) -> Result<Vec<TeamsUserId>, StoreError> {
         let ids = sqlx::query_scalar!(
-            r#"select p.teams_id as "teams_id!" from person p
-                   left join teams_sync l on l.guid = p.location_guid
-                   left join teams_sync g on g.guid = p.configuration_group_guid
-               where p.teams_id > $1
-                   and (coalesce(g.mode, l.mode, 'none') <> 'none' or coalesce(g.user_may_change, l.user_may_change, false)
-                       or exists (select from slot where slot.user_guid = p.guid))
+            r#"select p.teams_id as "teams_id!" from person_policy p
+               where p.teams_id > $1 and (p.is_synchronised or exists (select from slot where slot.user_guid = p.user_guid))
                order by p.teams_id limit $2"#,
             after.map_or(Uuid::nil(), |after| after.0),
             rows(limit),

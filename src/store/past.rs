@@ -39,12 +39,9 @@ impl Store {
                  read_availability = null, read_activity = null, read_at = null, native = null, native_since = null
              from (
                  select s.user_guid from user_state s
-                     join person p on p.guid = s.user_guid
-                     left join teams_sync l on l.guid = p.location_guid
-                     left join teams_sync g on g.guid = p.configuration_group_guid
+                     join person_policy p on p.user_guid = s.user_guid
                  where s.user_guid > $1 and greatest(s.teams_observed_at, s.read_at, s.native_since) < $2
-                     and (p.teams_id is null or coalesce(g.mode, l.mode, 'none') = 'none'
-                         and not coalesce(g.user_may_change, l.user_may_change, false))
+                     and (p.teams_id is null or not p.is_synchronised)
                      and not s.in_teams and not exists (select from slot where slot.user_guid = s.user_guid)
                      and not exists (select from outbox where outbox.user_guid = s.user_guid)
                  order by s.user_guid limit $3 for no key update of s skip locked
@@ -62,12 +59,9 @@ impl Store {
                  xphone_client_connected = null, xphone_sequence = null, xphone_observed_at = null
              from (
                  select s.user_guid from user_state s
-                     join person p on p.guid = s.user_guid
-                     left join teams_sync l on l.guid = p.location_guid
-                     left join teams_sync g on g.guid = p.configuration_group_guid
+                     join person_policy p on p.user_guid = s.user_guid
                  where s.user_guid > $1 and s.xphone_observed_at < $2
-                     and (p.teams_id is null or coalesce(g.mode, l.mode, 'none') = 'none'
-                         and not coalesce(g.user_may_change, l.user_may_change, false))
+                     and (p.teams_id is null or not p.is_synchronised)
                      and not s.in_teams and not exists (select from slot where slot.user_guid = s.user_guid)
                      and not exists (select from outbox where outbox.user_guid = s.user_guid)
                  order by s.user_guid limit $3 for no key update of s skip locked

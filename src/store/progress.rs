@@ -25,9 +25,9 @@ pub struct Progress {
     pub letters_failed: i64,
     /// When the oldest of the letters was decided.
     pub oldest_letter: Option<Timestamp>,
-    /// How many users show something in XPhone.
+    /// Of how many users XPhone may show something of ours.
     pub shown_xphone: i64,
-    /// How many users show something in Teams.
+    /// Of how many users Teams may show something of ours.
     pub shown_teams: i64,
 }
 
@@ -63,10 +63,10 @@ impl Store {
                  from outbox o join person p on p.guid = o.user_guid
                  where p.location_guid = $1 or p.configuration_group_guid = $1
              ), shown as (
-                 select count(distinct l.user_guid) filter (where l.teams_id is null) as xphone,
-                     count(distinct l.user_guid) filter (where l.teams_id is not null) as teams
-                 from slot l join person p on p.guid = l.user_guid
-                 where l.state = 'shown' and (p.location_guid = $1 or p.configuration_group_guid = $1)
+                 select count(distinct v.user_guid) filter (where v.slot = 'xphone_appointment') as xphone,
+                     count(distinct v.user_guid) filter (where v.slot <> 'xphone_appointment') as teams
+                 from visible v join person p on p.guid = v.user_guid
+                 where (p.location_guid = $1 or p.configuration_group_guid = $1)
              )
              select (select count(*) from person where location_guid = $1 or configuration_group_guid = $1) as "users!",
                  states.to_decide + unwoken.to_decide as "to_decide!", states.to_read + unwoken.to_read as "to_read!",

@@ -84,6 +84,8 @@ pub struct Carried {
 /// How an enrolment does.
 #[derive(Clone, Debug)]
 pub struct Enrolment {
+    /// Which attempt.
+    pub id: Uuid,
     /// When it was begun.
     pub begun_at: Timestamp,
     /// Until when the code can be entered.
@@ -135,7 +137,7 @@ impl Store {
                  s.id as "subscription?", s.expires_at as "ends_at?", s.renew_at as "renew_at?",
                  (select count(*) from subscription_user u where u.subscription_id = s.id) as "users!",
                  e.begun_at as "begun_at?", e.expires_at as "expires_at?", e.alive_until as "alive_until?", e.ended_at, e.outcome,
-                 e.problem as enrolment_problem
+                 e.problem as enrolment_problem, e.attempt as "attempt?"
                from subscriber_account a full join subscriber_enrolment e on e.name = lower(a.user_principal_name)
                    left join lateral (select id, expires_at, renew_at from subscription
                        where account_id = a.id order by created_at desc limit 1) s on true
@@ -172,6 +174,7 @@ impl Store {
             ended_at: row.ended_at.map(jiff_sqlx::Timestamp::to_jiff),
             outcome: row.outcome,
             enrolment_problem: row.enrolment_problem,
+            attempt: row.attempt,
         })
         .map(subscriber)
         .collect()
@@ -254,6 +257,7 @@ struct Columns {
     subscription: Option<Uuid>,
     renewal: Option<(Timestamp, Timestamp)>,
     users: i64,
+    attempt: Option<Uuid>,
     begun: Option<(Timestamp, Timestamp)>,
     alive_until: Option<Timestamp>,
     ended_at: Option<Timestamp>,
@@ -278,8 +282,10 @@ fn enrolled(row: Columns) -> Result<Option<Enrolled>, StoreError> {
 }
 
 fn enrolment(row: &Columns) -> Result<Option<Enrolment>, StoreError> {
-    let Some(((begun_at, expires_at), alive_until)) = row.begun.zip(row.alive_until) else { return Ok(None) };
+    let Some(((id, (begun_at, expires_at)), alive_until)) = row.attempt.zip(row.begun).zip(row.alive_until) else {
+        return Ok(None);
+    };
     let outcome = row.outcome.as_deref().map(|outcome| known(outcome, Outcome::from_label)).transpose()?;
     let ended = row.ended_at.zip(outcome);
-    Ok(Some(Enrolment { begun_at, expires_at, alive_until, ended, problem: row.enrolment_problem.clone() }))
+    Ok(Some(Enrolment { id, begun_at, expires_at, alive_until, ended, problem: row.enrolment_problem.clone() }))
 }

@@ -117,10 +117,8 @@ pub async fn use_ticket(tx: &mut Tx<'_>, ticket: &str, now: Timestamp) -> Result
     let Some(marked) = marked.fetch_optional(&mut **tx).await? else { return Ok(None) };
     let maker = Maker { is_own: marked.is_own, kind: marked.maker_kind, name: marked.maker_name };
     let person = sqlx::query!(
-        r#"select p.email, coalesce(g.remember_login_data, l.remember_login_data, false) as "remembers!"
-           from person p left join teams_sync g on g.guid = p.configuration_group_guid
-               left join teams_sync l on l.guid = p.location_guid
-           where p.guid = $1"#,
+        r#"select p.email, e.remember_login_data as "remembers!"
+           from person p join person_policy e on e.user_guid = p.guid where p.guid = $1"#,
         user,
     );
     let person = person.fetch_one(&mut **tx).await?;
@@ -134,11 +132,8 @@ impl Store {
     /// Postgres cannot be asked.
     pub async fn ticket(&self, ticket: &str, now: Timestamp) -> Result<Option<Ticket>, StoreError> {
         let found = sqlx::query!(
-            r#"select t.user_guid, t.is_own, t.maker_kind, t.maker_name, p.email,
-                 coalesce(g.remember_login_data, l.remember_login_data, false) as "remembers!"
-               from sign_in_ticket t join person p on p.guid = t.user_guid
-                   left join teams_sync g on g.guid = p.configuration_group_guid
-                   left join teams_sync l on l.guid = p.location_guid
+            r#"select t.user_guid, t.is_own, t.maker_kind, t.maker_name, p.email, e.remember_login_data as "remembers!"
+               from sign_in_ticket t join person p on p.guid = t.user_guid join person_policy e on e.user_guid = p.guid
                where t.hash = $1 and t.used_at is null and t.expires_at > $2"#,
             hash(ticket),
             now.to_sqlx(),

@@ -15,6 +15,8 @@ use futures::future::BoxFuture;
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use comparison::Compared;
+
 use super::driver::Task;
 use super::tenure::{LEASE_LIFE, Tenure};
 use super::{Activators, Progress, TaskError};
@@ -23,7 +25,7 @@ use crate::domain::directory::{PersonProfile, Seat, XphonePerson, seat};
 use crate::domain::mapping::StatusKind;
 use crate::graph::client::Client;
 use crate::store::Store;
-use crate::store::directory::{Due, Location, Status};
+use crate::store::directory::{Due, Location, Missing, Status};
 use crate::store::feed::Feed;
 use crate::store::lease::Lease;
 use crate::xphone::values::{Profile, User};
@@ -112,18 +114,19 @@ impl Directory {
         }
         let statuses = self.statuses().await?;
         let before = self.store.people().await?;
-        let Some(difference) = self.compare(&before, people, now).await? else {
-            return self.settle(now, matching).await;
-        };
-        let written = self.store.replace_tree(locations.as_deref(), &statuses, self.lease()).await?
-            && self.store.write_difference(&difference, self.lease(), now).await?
+        let compared = self.compare(&before, people, now).await?;
+        let written = self.store.replace_tree(locations.as_deref(), &statuses, compared.missing, self.lease()).await?
+            && self.store.write_difference(&compared.difference, self.lease(), now).await?
             && self.store.wake_everybody_if_due(self.lease(), now).await?;
         if !written {
             return Ok(());
         }
-        self.store.settle_directory_refusal().await?;
-        self.tell(&difference);
-        self.settle(now, matching).await
+        if compared.missing == Missing::Gone {
+            self.store.settle_directory_refusal().await?;
+        }
+        self.tell(&compared.difference);
+        self.store.note_refreshed(Feed::Directory, now).await?;
+        self.matched(matching, &compared).await
     }
 
     /// Matches the people that are stored: somebody linked or unlinked people by hand.
@@ -134,21 +137,16 @@ impl Directory {
         }
         let before = self.store.people().await?;
         let people = before.iter().map(|person| person.xphone.clone()).collect();
-        if let Some(difference) = self.compare(&before, people, now).await? {
-            if !self.store.write_difference(&difference, self.lease(), now).await? {
-                return Ok(());
-            }
-            self.tell(&difference);
+        let compared = self.compare(&before, people, now).await?;
+        if !self.store.write_difference(&compared.difference, self.lease(), now).await? {
+            return Ok(());
         }
-        self.matched(matching).await
+        self.tell(&compared.difference);
+        self.matched(matching, &compared).await
     }
 
-    async fn settle(&self, now: Timestamp, matching: Option<i64>) -> Result<(), TaskError> {
-        self.store.note_refreshed(Feed::Directory, now).await?;
-        self.matched(matching).await
-    }
-
-    async fn matched(&self, matching: Option<i64>) -> Result<(), TaskError> {
+    async fn matched(&self, matching: Option<i64>, compared: &Compared) -> Result<(), TaskError> {
+        self.store.settle_unlinked(&compared.unlinked).await?;
         if let Some(asked) = matching {
             self.store.done(Due::Matching, asked).await?;
         }

@@ -39,6 +39,9 @@ pub async fn drive(
         let ran = AssertUnwindSafe(task.run()).catch_unwind().await.unwrap_or(Err(TaskError::Panicked));
         let succeeded_at = ran.is_ok().then(|| clock.now().as_duration().as_secs_f64());
         metrics.note_task_run(task.name(), succeeded_at);
+        if let Err(error) = &ran {
+            metrics.note_task_problem(task.name(), clock.now(), chain(error));
+        }
         match ran {
             Ok(Progress::More) => {
                 failures = 0;
@@ -67,14 +70,42 @@ fn failure_pause(failures: u32) -> Duration {
     pause.min(FAILURE_PAUSE_MAX).mul_f64(0.5 + fastrand::f64() / 2.0)
 }
 
-/// An error with all its causes, on one line.
+/// An error with all its causes, on one line. Some errors say themselves what their cause says: that is not said twice.
 #[must_use]
 pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
-        text = format!("{text}: {cause}");
+        let cause_text = cause.to_string();
+        if !text.ends_with(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
         source = cause.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{0}")]
+    struct Plain(&'static str);
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{words}")]
+    struct Outer {
+        words: &'static str,
+        #[source]
+        cause: Plain,
+    }
+
+    #[test]
+    fn causes_are_told_once() {
+        let check = |words, cause, expected: &str| assert_eq!(chain(&Outer { words, cause: Plain(cause) }), expected);
+        check("it cannot be read", "no such file", "it cannot be read: no such file");
+        check("it cannot be read: no such file", "no such file", "it cannot be read: no such file");
+        check("no such file", "no such file", "no such file");
+    }
 }

@@ -3,12 +3,13 @@
 //! Places whose template is our concern are compared with XPhone at the start, every few minutes, and at once when their setting
 //! was changed. Before one is made that is written down, so that after a crash we know ours; nobody else's is ever removed.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::driver::Task;
@@ -50,6 +51,8 @@ pub struct Templates {
     pub clock: Clock,
     /// Whether this replica has compared all since it started.
     pub compared: AtomicBool,
+    /// When the round began in which all are compared, while it lasts.
+    pub round: Mutex<Option<Timestamp>>,
 }
 
 /// How the template should be in XPhone.
@@ -60,6 +63,14 @@ enum Wanted {
     NoSuchStatus,
     /// This server's words for its statuses have not been read yet.
     NotYetKnown,
+}
+
+/// What came of several places.
+struct Cared {
+    /// Each had its turn.
+    tried_all: bool,
+    /// The last of those that failed.
+    failure: Option<Error>,
 }
 
 /// What came of one place.
@@ -84,42 +95,61 @@ impl Templates {
         let now = self.clock.now();
         let last = self.store.refreshed_at(Feed::Templates).await?;
         let is_time = last.is_none_or(|last| now < last || now >= last + self.period);
-        let all = is_time || !self.compared.load(Ordering::Relaxed);
-        let cares = self.store.template_cares((!all).then_some(CareState::Pending)).await?;
-        let nothing_to_do = cares.is_empty() && !all;
+        let all = (is_time || !self.compared.load(Ordering::Relaxed)).then(|| self.begin_round(now));
+        let cares = self.store.template_cares(all).await?;
+        let nothing_to_do = cares.is_empty() && all.is_none();
         if nothing_to_do {
             return Ok(());
         }
         let lease = Lease { name: LEASE, holder: self.replica };
         let done = Tenure { store: &self.store, clock: &self.clock, lease }.during(self.care_for(&cares)).await?;
-        if all && done.is_some() {
-            self.compared.store(true, Ordering::Relaxed);
+        let Some(Cared { tried_all, failure }) = done else { return Ok(()) };
+        // Whoever failed has had their turn: what is not in order is tried again soon, what was waits for the next round.
+        if all.is_some() && tried_all {
+            self.end_round();
             self.store.note_refreshed(Feed::Templates, now).await?;
         }
-        Ok(())
+        failure.map_or(Ok(()), |failure| Err(failure.into()))
+    }
+
+    /// Since when everybody must have been tried; a round that was broken off goes on.
+    fn begin_round(&self, now: Timestamp) -> Timestamp {
+        let mut round = self.round.lock().unwrap_or_else(PoisonError::into_inner);
+        let began = round.filter(|began| *began <= now).unwrap_or(now);
+        *round = Some(began);
+        began
+    }
+
+    fn end_round(&self) {
+        *self.round.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.compared.store(true, Ordering::Relaxed);
     }
 
     /// A place whose template fails in a way of its own does not stop the others; a dead server is not asked about all of them.
-    async fn care_for(&self, cares: &[Care]) -> Result<(), TaskError> {
+    async fn care_for(&self, cares: &[Care]) -> Result<Cared, TaskError> {
         if cares.is_empty() {
-            return Ok(());
+            return Ok(Cared { tried_all: true, failure: None });
         }
         let has_templates = self.xphone.capabilities().await?.profile_templates;
-        let mut failures = Vec::new();
+        let (mut failure, mut failures) = (None, 0);
         for care in cares {
+            if failures >= FAILURES_MAX {
+                return Ok(Cared { tried_all: false, failure });
+            }
+            self.store.note_template_tried(care.place.guid, self.clock.now()).await?;
             let outcome =
                 if has_templates { self.care(care).await } else { Ok(Some(Outcome::refused(care.maker, NO_TEMPLATES))) };
             match outcome {
                 Ok(Some(outcome)) => self.answer(care, &outcome).await?,
                 Ok(None) => {}
-                Err(TaskError::Xphone(error @ (Error::Contract { .. } | Error::Unreachable { .. }))) => failures.push(error),
+                Err(TaskError::Xphone(error @ (Error::Contract { .. } | Error::Unreachable { .. }))) => {
+                    failure = Some(error);
+                    failures += 1;
+                }
                 Err(error) => return Err(error),
             }
-            if failures.len() >= FAILURES_MAX {
-                break;
-            }
         }
-        failures.pop().map_or(Ok(()), |error| Err(error.into()))
+        Ok(Cared { tried_all: true, failure })
     }
 
     /// `None`: it is not time yet, or not our concern any more.

@@ -40,7 +40,6 @@ impl Task for Upkeep {
         async {
             let now = self.clock.now();
             let shown_before = now - self.presence_kept;
-            self.store.forget_timeline(shown_before).await?;
             self.store.forget_trials(shown_before).await?;
             self.store.forget_observations(shown_before).await?;
             self.store.forget_refusals(shown_before).await?;
@@ -51,7 +50,8 @@ impl Task for Upkeep {
             self.store.forget_enrolments(now - ENROLMENTS_KEPT).await?;
             self.store.forget_left_accounts(now).await?;
             self.store.seal_anew().await?;
-            Ok(Progress::Idle)
+            // The rest of what is many comes in its turn.
+            Ok(if self.store.forget_timeline(shown_before).await? { Progress::Idle } else { Progress::More })
         }
         .boxed()
     }

@@ -1,14 +1,18 @@
 //! What the metrics know of each task, for whoever asks for it otherwise than Prometheus.
 
 use std::collections::BTreeMap;
+use std::sync::{MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use prometheus::proto::Metric;
 
 use super::{Metrics, PREFIX};
 
+/// Why a run of each task last failed, and when.
+pub(super) type Problems = BTreeMap<&'static str, (Timestamp, String)>;
+
 /// How a task did since this gateway started.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TaskRecord {
     /// Runs that succeeded.
     pub succeeded: u64,
@@ -16,6 +20,8 @@ pub struct TaskRecord {
     pub failed: u64,
     /// When a run last succeeded.
     pub last_success_at: Option<Timestamp>,
+    /// When a run last failed, and why.
+    pub last_problem: Option<(Timestamp, String)>,
 }
 
 impl Metrics {
@@ -37,7 +43,19 @@ impl Metrics {
                 }
             }
         }
+        for (task, problem) in self.problems().iter() {
+            records.entry((*task).to_owned()).or_default().last_problem = Some(problem.clone());
+        }
         records
+    }
+
+    /// Remembers why a run failed, until another one does.
+    pub fn note_task_problem(&self, task: &'static str, at: Timestamp, problem: String) {
+        self.problems().insert(task, (at, problem));
+    }
+
+    fn problems(&self) -> MutexGuard<'_, Problems> {
+        self.problems.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -68,10 +86,14 @@ mod tests {
         metrics.note_task_run("sweep", None);
         metrics.note_task_run("sweep", Some(1_700_000_060.5));
         metrics.note_task_run("intake", None);
+        let failed_at: Timestamp = "2023-11-14T22:13:30Z".parse().unwrap();
+        metrics.note_task_problem("intake", failed_at - jiff::SignedDuration::from_secs(1), "another".to_owned());
+        metrics.note_task_problem("intake", failed_at, "it is broken".to_owned());
+        let last_problem = Some((failed_at, "it is broken".to_owned()));
         let at = "2023-11-14T22:14:20.5Z".parse().ok();
         let expected = [
-            ("intake".to_owned(), TaskRecord { succeeded: 0, failed: 1, last_success_at: None }),
-            ("sweep".to_owned(), TaskRecord { succeeded: 2, failed: 1, last_success_at: at }),
+            ("intake".to_owned(), TaskRecord { succeeded: 0, failed: 1, last_success_at: None, last_problem }),
+            ("sweep".to_owned(), TaskRecord { succeeded: 2, failed: 1, last_success_at: at, last_problem: None }),
         ];
         assert_eq!(metrics.task_records(), expected.into());
     }

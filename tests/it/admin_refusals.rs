@@ -38,7 +38,10 @@ fn operations() -> Vec<Operation> {
             let scope = operation["x-scope"].as_str().unwrap_or("everything").to_owned();
             assert_eq!(role.is_none(), scope == "anybody", "{method} {path}");
             let schema = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"].as_str();
-            let example = schema.map(|schema| document.pointer(&schema[1..]).unwrap()["example"].clone());
+            let example = schema.map(|schema| {
+                let schema = document.pointer(&schema[1..]).unwrap();
+                schema.get("example").unwrap_or(&schema["examples"][0]).clone()
+            });
             assert!(example.as_ref().is_none_or(Value::is_object), "{method} {path} shows no example");
             let method = method.to_uppercase().parse().unwrap();
             found.push(Operation { method, path: path.clone(), role, scope, example });

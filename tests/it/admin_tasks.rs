@@ -68,6 +68,7 @@ async fn what_was_read_lately_is_read_again_when_somebody_wants_it() {
 async fn tasks_are_told_page_by_page_with_their_runs() {
     let world = World::new().await;
     world.app.metrics.note_task_run("directory", Some(1_700_000_000.0));
+    world.app.metrics.note_task_problem("directory", "2023-11-14T22:13:00Z".parse().unwrap(), "XPhone is away".to_owned());
     let token = world.token("viewer", Role::Viewer, None).await;
     let list = async |query: &str| -> Value {
         world.told(world.admin_request(Method::GET, &format!("v1/tasks?{query}")).bearer_auth(&token)).await
@@ -76,6 +77,7 @@ async fn tasks_are_told_page_by_page_with_their_runs() {
     let directory = &page["items"][0];
     assert_eq!((&directory["succeeded"], &directory["failed"]), (&json!(1), &json!(0)));
     assert_eq!(directory["last_success_at"], "2023-11-14T22:13:20Z");
+    assert_eq!(directory["last_problem"], json!({"at": "2023-11-14T22:13:00Z", "problem": "XPhone is away"}));
     assert_eq!(page["next"], "directory");
     assert_eq!(list("limit=1&after=directory").await["items"][0]["name"], "listener");
     assert_eq!(list("after=upkeep").await, json!({"items": [], "next": null}));

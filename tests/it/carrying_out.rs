@@ -147,3 +147,45 @@ async fn whoever_is_decided_before_their_turn_follows_the_new_policy() {
     let waiting = world.look_up(&format!("locations/{}/progress", world.location)).await;
     assert_eq!(waiting["done"], Value::Bool(true), "{waiting}");
 }
+
+#[tokio::test]
+async fn a_group_takes_over_what_its_location_still_owes() {
+    let world = World::new().await;
+    let (anna, group) = (world.person("anna").await, Uuid::new_v4());
+    let headquarters = json!({"name": "Headquarters", "configurationGroups": [{"guid": group, "name": "Sales"}]});
+    world.xphone_control(Method::PUT, &format!("locations/{}", world.location), headquarters).await;
+    let in_sales = json!({"email": "anna@example.com", "accountName": "anna", "displayName": "anna", "location": world.location,
+        "configurationGroup": group, "profiles": [{"name": "Appointment", "kind": "busy", "active": true}]});
+    world.xphone_control(Method::PUT, &format!("users/{}", anna.xphone), in_sales).await;
+    world.go_live().await;
+    world.teams(anna, "Busy/InACall").await;
+    world.settle().await;
+    world.confirm().await;
+    assert_eq!(world.text(anna).await, ON_THE_PHONE);
+    world.ask_for("none").await;
+    exhaust(&world.app.tasks.policies).await;
+    world.settle().await;
+    // She hangs up while nobody reads her; then the location is switched on, and before that has come to her, her group has its own.
+    world.graph_faults(json!({"notifications": {"lose": 1}})).await;
+    world.teams(anna, "Available/Available").await;
+    world.advance(SignedDuration::from_mins(1));
+    world.ask_for("telephony").await;
+    let path = format!("configuration-groups/{group}/teams-sync");
+    let answer = world.as_admin(Method::PUT, &path).json(&teams_sync("telephony")).send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
+    let owed: Vec<(Uuid, bool)> =
+        sqlx::query_as("select guid, unread_until is not null from policy_due order by changed_at, guid")
+            .fetch_all(&world.database().await)
+            .await
+            .unwrap();
+    assert!(owed.contains(&(group, true)), "what the location owes is the group's as well: {owed:?}");
+    // The location's debt is paid; the group's still keeps what was known of her from counting.
+    sqlx::query("delete from policy_due where guid = $1").bind(world.location).execute(&world.database().await).await.unwrap();
+    world.decide_before_their_turn(anna).await;
+    assert_eq!(world.text(anna).await, "Available", "what was known of her from before is out of date");
+    exhaust(&world.app.tasks.policies).await;
+    world.settle().await;
+    world.confirm().await;
+    assert_eq!(world.text(anna).await, "Available");
+    assert_eq!(world.look_up(&format!("configuration-groups/{group}/progress")).await["done"], Value::Bool(true));
+}

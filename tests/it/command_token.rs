@@ -37,5 +37,36 @@ async fn a_token_is_made_listed_and_revoked() {
         let refused = run(program(&wrong)).await;
         assert!(refused.status.code() == Some(2) && text(&refused.stderr).contains(expected), "{}", text(&refused.stderr));
     }
+    let operators = "select distinct actor from audit where actor_kind = 'command_line'";
+    let pool = sqlx::PgPool::connect(url.expose_secret()).await.unwrap();
+    let operators: Vec<String> = sqlx::query_scalar(operators).fetch_all(&pool).await.unwrap();
+    pool.close().await;
+    let whoami = tokio::process::Command::new("id").arg("-un").output().await.unwrap();
+    assert_eq!(operators, [text(&whoami.stdout).trim()], "who sat there is known");
     database.remove().await.unwrap();
+}
+
+#[tokio::test]
+async fn whoever_stops_reading_ends_a_command_without_a_panic() {
+    let database = scratch_database(true).await;
+    let url = database.url();
+    let settings = changed(&[("GATEWAY__DATABASE__URL", Some(url.expose_secret()))]);
+    for arguments in [&["token", "list"][..], &["directory", "status"], &["mapping"], &["migrate"]] {
+        assert!(run(gateway(&["token", "create", "--name", "x", "--role", "viewer"], &settings)).await.status.code().is_some());
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut program = gateway(arguments, &settings);
+        program.stdout(writer).stderr(std::process::Stdio::piped());
+        let output = program.spawn().unwrap().wait_with_output().await.unwrap();
+        assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), String::new()), "{arguments:?}");
+    }
+    database.remove().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_help_says_what_each_role_may_and_what_a_location_limits() {
+    let help = text(&run(gateway(&["token", "create", "--help"], &[])).await.stdout);
+    for words in ["each role may also do what those above it may", "Link", "audit log", "Without this it reaches everything"] {
+        assert!(help.to_lowercase().contains(&words.to_lowercase()), "{words:?} is missing in: {help}");
+    }
 }

@@ -3,6 +3,7 @@
 use jiff::SignedDuration;
 use presence_gateway::domain::directory::{Link, Match, Person as Known, Seat, XphonePerson, difference};
 use presence_gateway::domain::ids::{TeamsUserId, UserGuid};
+use presence_gateway::store::audit::Actor;
 use presence_gateway::store::directory::Accepted;
 use presence_gateway::store::lease::Lease;
 use presence_gateway::tasks::driver::Task;
@@ -10,8 +11,9 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::people::users;
-use crate::world::{Person, World};
+use crate::admin::check_problem;
+use crate::people::{PROFILES, users};
+use crate::world::{ADMIN_TOKEN, Person, World};
 
 const ON_THE_PHONE: &str = "On the phone (MS Teams)";
 const IN_A_CALL: &str = "Busy/InACall";
@@ -268,8 +270,12 @@ async fn more_than_a_tenth_waits_for_an_operators_word() {
     world.xphone_control(Method::DELETE, &format!("users/{}", people[19].xphone), Value::Null).await;
     let newcomer = world.person("newcomer").await;
     world.next_directory().await;
-    assert_eq!([users(&world, "matched").await, world.held_back().await], [18, 3]);
+    // Nobody is dropped, and yet whoever is new comes in at once.
+    assert_eq!([users(&world, "matched").await, world.held_back().await], [19, 3]);
+    world.teams(newcomer, IN_A_CALL).await;
+    world.settle().await;
     assert_eq!(world.texts(&people[2..4]).await, [ON_THE_PHONE; 2]);
+    assert_eq!(world.text(newcomer).await, ON_THE_PHONE);
     let store = &world.app.store;
     let refusal = store.directory_refusal().await.unwrap().unwrap();
     assert_eq!((refusal.people, refusal.gone, refusal.unmatched, refusal.accepted), (20, 1, 2, None));
@@ -279,7 +285,10 @@ async fn more_than_a_tenth_waits_for_an_operators_word() {
     let later = store.directory_refusal().await.unwrap().unwrap();
     assert!(later.since == refusal.since && later.seen_at > refusal.seen_at);
     assert_eq!(world.held_back().await, 3);
-    assert_eq!(store.accept_directory(2, "me", world.clock.now()).await.unwrap(), Accepted::Others(3));
+    assert_eq!(
+        store.accept_directory(2, ("me", &Actor::CommandLine(None)), world.clock.now()).await.unwrap(),
+        Accepted::Others(3)
+    );
     // The word is about three people; four more are too many again.
     world.accept_directory(3).await;
     assert_eq!(world.held_back().await, 0);
@@ -287,7 +296,7 @@ async fn more_than_a_tenth_waits_for_an_operators_word() {
         world.delete_in_teams(person.teams, false).await;
     }
     world.minute().await;
-    assert_eq!([users(&world, "matched").await, world.held_back().await], [18, 7]);
+    assert_eq!([users(&world, "matched").await, world.held_back().await], [19, 7]);
     for (number, person) in people.iter().enumerate().take(8).skip(4) {
         world.mail(*person, &format!("user{number}@example.com")).await;
         world.teams(*person, IN_A_CALL).await;
@@ -298,10 +307,75 @@ async fn more_than_a_tenth_waits_for_an_operators_word() {
     world.minute().await;
     assert_eq!([users(&world, "matched").await, world.held_back().await], [16, 0]);
     assert_eq!(world.texts(&people[2..5]).await, ["Available", "Available", ON_THE_PHONE]);
-    assert_eq!(store.accept_directory(3, "me", world.clock.now()).await.unwrap(), Accepted::NothingHeld);
+    assert_eq!(
+        store.accept_directory(3, ("me", &Actor::CommandLine(None)), world.clock.now()).await.unwrap(),
+        Accepted::NothingHeld
+    );
+}
+
+#[tokio::test]
+async fn while_a_drop_is_held_back_everything_else_goes_on() {
+    let (world, people) = crowd(5).await;
+    world.teams_of_many(&people, IN_A_CALL).await;
+    world.settle().await;
+    // Two of five leave XPhone, with their location; one lost the address that somebody new has by now.
+    for person in &people[..2] {
+        world.xphone_control(Method::DELETE, &format!("users/{}", person.xphone), Value::Null).await;
+    }
+    world.xphone_user(people[2].xphone, "moved@example.com", &PROFILES).await;
+    let (heir, newcomer) = (Uuid::new_v4(), world.person("newcomer").await);
+    world.xphone_user(heir, "user2@example.com", &PROFILES).await;
+    let branch = Uuid::new_v4();
+    world.xphone_control(Method::PUT, &format!("locations/{branch}"), json!({"name": "Branch", "configurationGroups": []})).await;
+    world.next_directory().await;
+    world.settle().await;
+    assert_eq!([users(&world, "matched").await, world.held_back().await], [6, 3]);
+    let told = world.look_up(&format!("users/{}", people[2].xphone)).await;
+    assert_eq!([&told["match"], &told["email"]], [&json!("matched"), &json!("moved@example.com")], "the rest is known");
+    let unknown = world.admin_request(Method::GET, &format!("v1/users/{heir}")).bearer_auth(ADMIN_TOKEN);
+    check_problem(unknown, 404, "not-found").await;
+    assert_eq!(world.look_up("locations?search=branch").await["items"][0]["name"], "Branch");
+    assert_eq!(world.texts(&people[2..]).await, [ON_THE_PHONE; 3], "nothing was taken back");
     world.teams(newcomer, IN_A_CALL).await;
-    world.minute().await;
+    world.settle().await;
     assert_eq!(world.text(newcomer).await, ON_THE_PHONE);
+    // With the operator's word the rest follows, and the account goes to its new owner.
+    world.accept_directory(3).await;
+    world.minute().await;
+    assert_eq!([users(&world, "matched").await, users(&world, "not_in_teams").await, world.held_back().await], [4, 1, 0]);
+    assert_eq!(world.look_up(&format!("users/{heir}")).await["teams"], json!(people[2].teams));
+}
+
+#[tokio::test]
+async fn what_operators_link_and_unlink_by_hand_is_no_drop() {
+    let (world, people) = crowd(6).await;
+    // Three accounts are given to others by hand, one of whom is freed again.
+    for (person, other) in [(3, 0), (4, 1), (5, 2)] {
+        world.link(people[person], people[other].teams).await.unwrap();
+    }
+    world.minute().await;
+    assert_eq!([users(&world, "linked_to_another").await, world.held_back().await], [3, 0]);
+    for (number, person) in people[3..].iter().enumerate() {
+        world.xphone_user(person.xphone, &format!("elsewhere{number}@example.com"), &PROFILES).await;
+    }
+    world.next_directory().await;
+    for person in &people[3..] {
+        world.unlink(*person).await;
+    }
+    world.minute().await;
+    assert_eq!([users(&world, "matched").await, users(&world, "not_in_teams").await, world.held_back().await], [3, 3, 0]);
+    let departed: i64 =
+        sqlx::query_scalar("select count(*) from directory_departure").fetch_one(&world.database().await).await.unwrap();
+    assert_eq!(departed, 0, "nor does it count later");
+    // The word was about this once.
+    world.link(people[3], people[3].teams).await.unwrap();
+    world.link(people[4], people[4].teams).await.unwrap();
+    world.minute().await;
+    for person in &people[3..5] {
+        world.delete_in_teams(person.teams, false).await;
+    }
+    world.next_directory().await;
+    assert_eq!(world.held_back().await, 2);
 }
 
 #[tokio::test]
@@ -414,14 +488,14 @@ async fn many_are_written_in_batches_and_nobody_elses_row_is_waited_for() {
     };
     let lease = Lease { name: "directory", holder: Uuid::new_v4() };
     let now = world.clock.now();
-    assert!(!store.write_difference(&difference(&[], people(0)), lease, now).await.unwrap(), "only with the lease");
+    assert!(!store.write_difference(&difference(&[], people(0), &[]), lease, now).await.unwrap(), "only with the lease");
     assert!(store.hold_lease(lease.name, lease.holder, now, SignedDuration::from_mins(1)).await.unwrap());
-    assert!(store.write_difference(&difference(&[], people(0)), lease, now).await.unwrap());
+    assert!(store.write_difference(&difference(&[], people(0), &[]), lease, now).await.unwrap());
     // Everybody becomes their neighbour, all around.
     let before = store.people().await.unwrap();
-    assert!(store.write_difference(&difference(&before, people(1)), lease, now).await.unwrap());
+    assert!(store.write_difference(&difference(&before, people(1), &[]), lease, now).await.unwrap());
     let before = store.people().await.unwrap();
-    assert!(difference(&before, people(1)).is_empty() && before.len() == 1201);
+    assert!(difference(&before, people(1), &[]).is_empty() && before.len() == 1201);
     // Somebody holds a user's row; whoever is not concerned is not held up.
     let database = world.database().await;
     let mut tx = database.begin().await.unwrap();
@@ -430,7 +504,7 @@ async fn many_are_written_in_batches_and_nobody_elses_row_is_waited_for() {
     let mut after = people(1);
     after.retain(|person| person.xphone.guid.0.as_u128() != 8);
     after[20].xphone.email = Some("new@example.com".to_owned());
-    assert!(store.write_difference(&difference(&before, after.clone()), lease, now).await.unwrap());
-    assert!(difference(&store.people().await.unwrap(), after).is_empty());
+    assert!(store.write_difference(&difference(&before, after.clone(), &[]), lease, now).await.unwrap());
+    assert!(difference(&store.people().await.unwrap(), after, &[]).is_empty());
     tx.rollback().await.unwrap();
 }

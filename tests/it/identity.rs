@@ -14,6 +14,7 @@ use presence_gateway::emulator::graph;
 use presence_gateway::graph::client::{Class, Client, Error};
 use presence_gateway::graph::http_client;
 use presence_gateway::graph::token::{self, Delegated, Identity};
+use presence_gateway::store::audit::Actor;
 use presence_gateway::tasks::driver::Task;
 use presence_gateway::tasks::enrolment::EnrolmentError;
 use rcgen::{CertificateParams, KeyPair, PKCS_RSA_SHA256, RsaKeySize};
@@ -324,7 +325,7 @@ async fn a_sign_in_that_is_denied_keeps_nothing() {
     let deny = async {
         world.graph_control(Method::POST, &format!("device-codes/{}/deny", code.await.unwrap()), Value::Null).await;
     };
-    let enrolled = enrol(&world.config, &world.app.store, &world.clock, SUBSCRIBER, show);
+    let enrolled = enrol(&world.config, &world.app.store, &world.clock, SUBSCRIBER, &Actor::CommandLine(None), show);
     let refused = tokio::join!(enrolled, deny).0;
     let is_told = matches!(refused, Err(SignInError::Enrolment(EnrolmentError::Token(token::Error::NotApproved { .. }))));
     assert!(is_told, "{refused:?}");

@@ -47,7 +47,7 @@ async fn a_link_takes_effect_at_once_and_the_old_account_is_cleared() {
     world.hear().await;
     assert_eq!(world.in_teams(anna).await, IN_A_CALL);
     let request = world.teams_account_request(Method::PUT, anna).bearer_auth(ADMIN_TOKEN);
-    let told = world.told(request.json(&json!({"user_principal_name": " anna.other@tenant.example"}))).await;
+    let told = world.told(request.json(&json!({"user_principal_name": "anna.other@tenant.example"}))).await;
     let now = world.clock.now();
     let expected = json!({"id": other, "user_principal_name": "Anna.Other@Tenant.example",
         "link": {"by": "bootstrap", "at": now}, "login": null});
@@ -131,7 +131,7 @@ async fn people_see_their_own_account_and_operators_link_where_they_may() {
         world.teams_account_request(Method::PUT, person).bearer_auth(token).json(&json!({"id": anna.teams}))
     };
     check_problem(put(anna, &own), 403, "wrong-role").await;
-    check_problem(world.teams_account_request(Method::DELETE, anna).bearer_auth(&own), 403, "wrong-role").await;
+    check_problem(world.teams_account_request(Method::DELETE, ben).bearer_auth(&own), 403, "not-yours").await;
     let viewer = world.token("viewer", Role::Viewer, None).await;
     assert_eq!(world.told(see(ben, &viewer)).await["id"], json!(ben.teams));
     check_problem(put(anna, &viewer), 403, "wrong-role").await;
@@ -140,6 +140,7 @@ async fn people_see_their_own_account_and_operators_link_where_they_may() {
     check_problem(see(anna, &elsewhere), 403, "wrong-location").await;
     let here = world.token("here", Role::Operator, Some(world.location)).await;
     assert_eq!(world.told(put(anna, &here)).await["link"]["by"], "token here");
+    check_problem(world.teams_account_request(Method::DELETE, anna).bearer_auth(&own), 403, "wrong-role").await;
 }
 
 /// Whoever is confined to a location takes no account that is somebody's elsewhere, by the address or by a link, and learns nothing.

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::world::{Person, World};
 
 const ON_THE_PHONE: &str = "On the phone (MS Teams)";
-const PROFILES: [(&str, &str, bool); 1] = [("Appointment", "busy", true)];
+pub const PROFILES: [(&str, &str, bool); 1] = [("Appointment", "busy", true)];
 
 /// Somebody of XPhone, whom Teams may know: `(mail, sign-in name, enabled)` for each account.
 struct Row {

@@ -135,6 +135,35 @@ async fn people_make_an_address_for_themselves_where_anything_is_kept_in_step_fo
 }
 
 #[tokio::test]
+async fn whoever_linked_the_own_account_can_undo_it_but_nobody_elses_word() {
+    let entra = Entra::start().await;
+    let world = entra.world().await;
+    let anna = world.person("anna").await;
+    world.directory().await;
+    let private = world.account(PRIVATE).await;
+    let page = Browser::new(&world).link(&world.sign_in_link(anna).await, PRIVATE).await;
+    assert_eq!(page.status, 200, "{}", page.text);
+    world.directory().await;
+    let own = entra.token(&world, private, &[], &json!({}));
+    let undo = |token: &str| world.teams_account_request(Method::DELETE, anna).bearer_auth(token);
+    let by_hand = world.link(anna, private).await.unwrap();
+    assert_eq!(by_hand["link"]["by"], "bootstrap");
+    check_problem(undo(&own), 403, "wrong-role").await;
+    let page = Browser::new(&world).link(&world.sign_in_link(anna).await, PRIVATE).await;
+    assert_eq!(page.status, 200, "{}", page.text);
+    check_problem(undo(&own).header("if-match", "\"another\""), 412, "stale").await;
+    assert_eq!(undo(&own).send().await.unwrap().status(), 204);
+    assert_eq!(world.linked(anna).await["link"], json!(null));
+    let audit = world.audit("?limit=1").await["items"][0].clone();
+    assert_eq!((&audit["what"], &audit["who"]), (&json!("teams-account unlinked"), &json!({"kind": "person", "name": private})));
+    world.directory().await;
+    assert_eq!(world.linked(anna).await["id"], json!(anna.teams), "the address decides again");
+    check_problem(undo(&own), 403, "not-yours").await;
+    let again = entra.token(&world, anna.teams, &[], &json!({}));
+    assert_eq!(undo(&again).send().await.unwrap().status(), 204, "there is nothing to undo");
+}
+
+#[tokio::test]
 async fn without_a_public_address_there_is_no_address_to_give() {
     let world = World::with(|sources| sources.without("GATEWAY__HTTP__PUBLIC_URL").with("GATEWAY__GRAPH__PUSH", false)).await;
     let anna = world.person("anna").await;

@@ -41,6 +41,10 @@ impl World {
         begun["user_code"].as_str().unwrap().to_owned()
     }
 
+    fn cancel_enrolment(&self, id: &Value) -> RequestBuilder {
+        self.admin_request(Method::DELETE, &format!("v1/subscriber-enrolments/{}", id.as_str().unwrap())).bearer_auth(ADMIN_TOKEN)
+    }
+
     async fn enter_code(&self, code: &str, name: &str) {
         let path = format!("device-codes/{code}/approve");
         self.graph_control(Method::POST, &path, json!({"user_principal_name": name})).await;
@@ -82,7 +86,7 @@ async fn an_account_is_enrolled_and_tells_how_it_does() {
     let code = world.begin_enrolment("Presence@Example.com").await;
     let waiting = world.subscriber(SUBSCRIBER).await;
     assert_eq!((&waiting["id"], &waiting["state"]), (&Value::Null, &json!("not_enrolled")));
-    let enrolment = json!({"state": "waiting", "begun_at": world.clock.now(), "ended_at": null, "problem": null,
+    let enrolment = json!({"id": waiting["enrolment"]["id"], "state": "waiting", "begun_at": world.clock.now(), "ended_at": null, "problem": null,
         "expires_at": world.clock.now() + SignedDuration::from_mins(15)});
     assert_eq!(waiting["enrolment"], enrolment);
     world.enter_code(&code, SUBSCRIBER).await;
@@ -131,6 +135,28 @@ async fn an_enrolment_that_comes_to_nothing_says_why_and_keeps_nothing() {
     world.graph_control(Method::POST, &format!("device-codes/{newer}/deny"), Value::Null).await;
     assert_eq!(world.enrolment_ended(SUBSCRIBER).await["enrolment"]["state"], "not_approved");
     assert!(world.app.store.accounts().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn an_enrolment_that_waits_can_be_cancelled() {
+    let world = World::new().await;
+    world.account_in_entra(SUBSCRIBER).await;
+    let code = world.begin_enrolment(SUBSCRIBER).await;
+    let id = world.subscriber(SUBSCRIBER).await["enrolment"]["id"].clone();
+    assert_eq!(world.cancel_enrolment(&id).send().await.unwrap().status(), StatusCode::NO_CONTENT);
+    let cancelled = world.subscriber(SUBSCRIBER).await["enrolment"].clone();
+    assert_eq!((&cancelled["state"], &cancelled["ended_at"]), (&json!("cancelled"), &json!(world.clock.now())));
+    check_problem(world.cancel_enrolment(&id), 404, "not-found").await;
+    let audit = world.audit("?limit=1").await["items"][0].clone();
+    let target = json!({"kind": "subscriber_enrolment", "id": id});
+    assert_eq!((&audit["what"], &audit["target"]), (&json!("subscriber account enrolment cancelled"), &target));
+    // Whoever enters the code all the same enrols nothing; another attempt is free to.
+    let newer = world.begin_enrolment(SUBSCRIBER).await;
+    world.enter_code(&code, SUBSCRIBER).await;
+    check_problem(world.cancel_enrolment(&id), 404, "not-found").await;
+    assert_eq!(world.subscriber(SUBSCRIBER).await["enrolment"]["state"], "waiting");
+    world.enter_code(&newer, SUBSCRIBER).await;
+    assert_eq!(world.enrolment_ended(SUBSCRIBER).await["enrolment"]["state"], "enrolled");
 }
 
 #[tokio::test]

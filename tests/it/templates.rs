@@ -284,6 +284,51 @@ async fn a_place_that_fails_holds_up_no_other() {
 }
 
 #[tokio::test]
+async fn three_places_that_always_fail_starve_nobody() {
+    let world = World::new().await;
+    // Failing places come first in the order of the guids.
+    let groups: Vec<Uuid> = (1..=5).map(Uuid::from_u128).collect();
+    let named: Vec<Value> = groups.iter().map(|guid| json!({"guid": guid, "name": guid.to_string()})).collect();
+    let headquarters = json!({"name": "Headquarters", "configurationGroups": named});
+    world.xphone_control(Method::PUT, &format!("locations/{}", world.location), headquarters).await;
+    world.directory().await;
+    for group in &groups {
+        world.put_setting(&format!("configuration-groups/{group}/profile-template"), &profile_template(true, "busy")).await;
+    }
+    let deny = |group: &Uuid| json!({"endpoint": "profileTemplates", "user": group, "status": 500});
+    world.xphone_faults(json!({"deny": groups[..3].iter().map(deny).collect::<Value>()})).await;
+    let made = async || {
+        let mut made = Vec::new();
+        for group in &groups {
+            made.push(world.templates_at(&format!("configurationGroups/{group}")).await.len());
+        }
+        made
+    };
+    let fails = async || {
+        world.advance(SignedDuration::from_secs(5));
+        assert!(world.app.tasks.templates.run().await.is_err());
+    };
+    fails().await;
+    assert_eq!(made().await, [0; 5], "after three failures XPhone is left alone");
+    fails().await;
+    assert_eq!(made().await, [0, 0, 0, 1, 1]);
+    // What is changed by hand there is mended as ever, and no more often.
+    let asked = world.template_requests().await;
+    fails().await;
+    assert_eq!(world.template_requests().await, asked + 3, "what is in order is not looked at with each failure");
+    world.xphone_control(Method::DELETE, &format!("configurationGroups/{}/{TEMPLATE}", groups[4]), Value::Null).await;
+    world.advance(SignedDuration::from_secs(300));
+    fails().await;
+    fails().await;
+    assert_eq!(made().await, [0, 0, 0, 1, 1]);
+    let told = world.look_up(&format!("configuration-groups/{}/profile-template/state", groups[0])).await;
+    assert_eq!((&told["state"], &told["compared_at"]), (&json!("pending"), &Value::Null), "it was tried, not compared");
+    world.xphone_faults(json!({})).await;
+    world.tend().await;
+    assert_eq!(made().await, [1; 5]);
+}
+
+#[tokio::test]
 async fn a_crash_between_making_and_remembering_leaves_it_ours() {
     let mut world = World::new().await;
     world.with_group().await;

@@ -8,6 +8,7 @@ use presence_gateway::domain::slot::SlotName;
 use presence_gateway::domain::timeline::{Entry, Fate, Waker};
 use presence_gateway::store::commit;
 use presence_gateway::store::refusal::{self, Refusals};
+use presence_gateway::tasks::Progress;
 use presence_gateway::tasks::driver::Task;
 use reqwest::Method;
 use serde_json::json;
@@ -199,6 +200,27 @@ async fn what_is_older_than_set_is_forgotten() {
     assert_eq!(kept().await, [0, 0, 0]);
     assert_eq!(world.entries(anna).await, []);
     assert_eq!(world.reason(anna).await, "shadow", "what holds now is another thing");
+}
+
+#[tokio::test]
+async fn a_long_timeline_is_forgotten_in_parts_by_an_index() {
+    let world = World::new().await;
+    let database = world.database().await;
+    let old =
+        "insert into timeline (user_guid, decided_at) select gen_random_uuid(), '2020-01-01Z' from generate_series(1, 12345)";
+    sqlx::query(old).execute(&database).await.unwrap();
+    let recent =
+        "insert into timeline (user_guid, decided_at) select gen_random_uuid(), '2099-01-01Z' from generate_series(1, 100000)";
+    sqlx::query(recent).execute(&database).await.unwrap();
+    sqlx::query("analyze timeline").execute(&database).await.unwrap();
+    let find = "explain select ctid from timeline where decided_at < '2021-01-01Z' order by decided_at limit 10000 for update skip locked";
+    let plan: Vec<String> = sqlx::query_scalar(find).fetch_all(&database).await.unwrap();
+    assert!(plan.iter().any(|line| line.contains("timeline_decided")), "{plan:#?}");
+    let left = async || -> i64 { sqlx::query_scalar("select count(*) from timeline").fetch_one(&database).await.unwrap() };
+    assert_eq!(world.app.tasks.upkeep.run().await.unwrap(), Progress::More);
+    assert_eq!(left().await, 102_345);
+    assert_eq!(world.app.tasks.upkeep.run().await.unwrap(), Progress::Idle);
+    assert_eq!(left().await, 100_000);
 }
 
 /// Whether anything is known of what Teams and what XPhone said of somebody, and whether anything is still to be done.

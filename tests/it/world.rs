@@ -21,6 +21,7 @@ use presence_gateway::domain::slot::SlotName;
 use presence_gateway::emulator::clock::EmulatedClock;
 use presence_gateway::emulator::{graph, xphone};
 use presence_gateway::store::Store;
+use presence_gateway::store::audit::Actor;
 use presence_gateway::store::directory::Accepted;
 use presence_gateway::store::embedded::Durability;
 use presence_gateway::store::scratch::{ScratchDatabase, ScratchServer};
@@ -285,7 +286,7 @@ impl World {
             let path = format!("device-codes/{}/approve", code.await.unwrap());
             self.graph_control(Method::POST, &path, json!({"user_principal_name": who})).await
         };
-        let enrolled = enrol(&self.config, &self.app.store, &self.clock, expected, show);
+        let enrolled = enrol(&self.config, &self.app.store, &self.clock, expected, &Actor::CommandLine(None), show);
         tokio::join!(enrolled, enter).0
     }
 
@@ -307,7 +308,8 @@ impl World {
 
     /// An operator agrees that so many people are dropped.
     pub async fn accept_directory(&self, people: usize) {
-        let accepted = self.app.store.accept_directory(people, "the operator", self.clock.now()).await.unwrap();
+        let accepted =
+            self.app.store.accept_directory(people, ("the operator", &Actor::CommandLine(None)), self.clock.now()).await.unwrap();
         assert_eq!(accepted, Accepted::Done);
     }
 

@@ -10,6 +10,7 @@ use crate::command::Failure;
 use crate::command::sign_in::enrol;
 use crate::config::Config;
 use crate::store::Store;
+use crate::store::audit::Actor;
 
 const SUBSCRIBER: &str = "presence@example.com";
 pub(super) const NAMES: [&str; 2] = ["anna", "ben"];
@@ -61,7 +62,7 @@ impl Scenery<'_> {
             let url = format!("{}/control/device-codes/{code}/approve", self.graph);
             call(self.http, Method::POST, &url, &json!({"user_principal_name": SUBSCRIBER})).await
         };
-        let (enrolled, entered) = tokio::join!(enrol(config, store, &clock, SUBSCRIBER, show), enter);
+        let (enrolled, entered) = tokio::join!(enrol(config, store, &clock, SUBSCRIBER, &Actor::CommandLine(None), show), enter);
         entered?;
         Ok(enrolled?)
     }

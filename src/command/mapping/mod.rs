@@ -12,14 +12,16 @@ mod times;
 
 use std::process::ExitCode;
 
+use super::Failure;
+use super::output::print;
 use crate::domain::reconcile::Reason;
 use crate::domain::slot::SlotName;
 use table::Table;
 
 /// `presence-gateway mapping`
-pub(super) fn run() -> ExitCode {
-    print!("{}", document());
-    ExitCode::SUCCESS
+pub(super) fn run() -> Result<ExitCode, Failure> {
+    print(&document())?;
+    Ok(ExitCode::SUCCESS)
 }
 
 const OPENING: &str = "\

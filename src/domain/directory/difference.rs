@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::Person;
+use super::{Match, Person};
 use crate::domain::ids::{TeamsUserId, UserGuid};
 
 /// Whoever is dropped alone is never too many, however few people there are.
@@ -45,6 +45,8 @@ pub enum Rematch {
     Other(TeamsUserId),
     /// From this one to nobody.
     Lost(TeamsUserId),
+    /// From this one to nobody, as somebody wanted who linked the account to another, or took this person's link away.
+    LetGo(TeamsUserId),
     /// Nobody as before, for another reason.
     Reason,
 }
@@ -54,7 +56,7 @@ impl Rematch {
     #[must_use]
     pub fn released(self) -> Option<TeamsUserId> {
         match self {
-            Self::Other(released) | Self::Lost(released) => Some(released),
+            Self::Other(released) | Self::Lost(released) | Self::LetGo(released) => Some(released),
             Self::Same | Self::Found | Self::Reason => None,
         }
     }
@@ -67,13 +69,13 @@ impl Difference {
         self.gone.is_empty() && self.inserted.is_empty() && self.altered.is_empty()
     }
 
-    /// Whoever is gone, or was matched and no longer is.
+    /// Whoever is gone, or was matched and no longer is, without anybody having said so.
     #[must_use]
     pub fn dropped(&self) -> Vec<UserGuid> {
         self.gone.iter().copied().chain(self.lost()).collect()
     }
 
-    /// Whoever was matched and no longer is.
+    /// Whoever was matched and no longer is, without anybody having said so.
     #[must_use]
     pub fn lost(&self) -> Vec<UserGuid> {
         let lost = self.altered.iter().filter(|altered| matches!(altered.rematch, Rematch::Lost(_)));
@@ -124,9 +126,10 @@ impl Away {
     }
 }
 
-/// Compares the stored people with those that were read.
+/// Compares the stored people with those that were read; some of them were unlinked by hand.
 #[must_use]
-pub fn difference(before: &[Person], after: Vec<Person>) -> Difference {
+pub fn difference(before: &[Person], after: Vec<Person>, unlinked: &[UserGuid]) -> Difference {
+    let holders: HashSet<TeamsUserId> = after.iter().filter_map(|person| person.matched.teams_user()).collect();
     let known: HashMap<UserGuid, &Person> = before.iter().map(|person| (person.xphone.guid, person)).collect();
     let staying: HashSet<UserGuid> = after.iter().map(|person| person.xphone.guid).collect();
     let mut found = Difference::default();
@@ -135,7 +138,10 @@ pub fn difference(before: &[Person], after: Vec<Person>) -> Difference {
         match known.get(&person.xphone.guid) {
             None => found.inserted.push(person),
             Some(before) if **before == person => {}
-            Some(before) => found.altered.push(altered(before, person)),
+            Some(before) => {
+                let is_unlinked = unlinked.contains(&person.xphone.guid);
+                found.altered.push(altered(before, person, is_unlinked, &holders));
+            }
         }
     }
     found.gone.sort_unstable();
@@ -144,11 +150,13 @@ pub fn difference(before: &[Person], after: Vec<Person>) -> Difference {
     found
 }
 
-fn altered(before: &Person, person: Person) -> Altered {
+fn altered(before: &Person, person: Person, is_unlinked: bool, holders: &HashSet<TeamsUserId>) -> Altered {
+    let is_anothers = |account| person.matched == Match::LinkedToAnother && holders.contains(&account);
     let rematch = match (before.matched.teams_user(), person.matched.teams_user()) {
         _ if before.matched == person.matched => Rematch::Same,
         (None, Some(_)) => Rematch::Found,
         (Some(released), Some(_)) => Rematch::Other(released),
+        (Some(released), None) if is_unlinked || is_anothers(released) => Rematch::LetGo(released),
         (Some(released), None) => Rematch::Lost(released),
         (None, None) => Rematch::Reason,
     };
@@ -181,6 +189,42 @@ pub fn needs_word(
         || is_too_many(matched_dropped + away.matched, matched().count() + away.unmatched)
 }
 
+/// What may be written while nobody may be dropped: everybody who would be stays who they are, and nobody else takes their account.
+#[must_use]
+pub fn without_drops(before: &[Person], difference: &Difference) -> Difference {
+    let known: HashMap<UserGuid, &Person> = before.iter().map(|person| (person.xphone.guid, person)).collect();
+    let account_of = |user: &UserGuid| known.get(user).and_then(|person| person.matched.teams_user());
+    let mut held: HashSet<TeamsUserId> = difference.dropped().iter().filter_map(account_of).collect();
+    let takes =
+        |person: &Person, held: &HashSet<TeamsUserId>| person.matched.teams_user().is_some_and(|account| held.contains(&account));
+    let (mut inserted, mut altered) = (difference.inserted.clone(), difference.altered.clone());
+    altered.retain(|altered| !matches!(altered.rematch, Rematch::Lost(_)));
+    loop {
+        let waiting: HashSet<TeamsUserId> = altered
+            .iter()
+            .filter(|altered| altered.rematch != Rematch::Same && takes(&altered.person, &held))
+            .filter_map(|altered| altered.rematch.released())
+            .collect();
+        inserted.retain(|person| !takes(person, &held));
+        altered.retain(|altered| altered.rematch == Rematch::Same || !takes(&altered.person, &held));
+        // Whoever waits for somebody else's account keeps the own one, so that others may have to wait as well.
+        if waiting.is_subset(&held) {
+            break;
+        }
+        held.extend(waiting);
+    }
+    altered.extend(difference.altered.iter().filter_map(|lost| keeping_match(lost, known.get(&lost.person.xphone.guid)?)));
+    altered.sort_unstable_by_key(|altered| altered.person.xphone.guid);
+    Difference { gone: Vec::new(), inserted, altered }
+}
+
+/// Somebody who would be dropped, with everything else that is new about them; `None`: nothing is.
+fn keeping_match(lost: &Altered, before: &Person) -> Option<Altered> {
+    let Rematch::Lost(_) = lost.rematch else { return None };
+    let person = Person { matched: before.matched, ..lost.person.clone() };
+    (person != *before).then_some(Altered { person, rematch: Rematch::Same, ..*lost })
+}
+
 fn is_too_many(dropped: usize, of: usize) -> bool {
     dropped > DROPPED_ALWAYS && dropped.saturating_mul(DROPPED_SHARE) > of
 }
@@ -191,7 +235,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::domain::directory::{Match, PersonProfile, Seat, XphonePerson};
+    use crate::domain::directory::{PersonProfile, Seat, XphonePerson};
     use crate::domain::ids::{LocationGuid, PresenceStateGuid, ProfileGuid};
 
     fn guid(number: u128) -> UserGuid {
@@ -215,7 +259,7 @@ mod tests {
             let mut after = anna.clone();
             change(&mut after);
             let expected = vec![Altered { person: after.clone(), moved, rematch, profiles }];
-            let found = difference(std::slice::from_ref(&anna), vec![after]);
+            let found = difference(std::slice::from_ref(&anna), vec![after], &[]);
             assert_eq!(found, Difference { altered: expected, ..Difference::default() });
         };
         check(|anna| anna.xphone.email = Some("a@x".to_owned()), false, Rematch::Same, false);
@@ -229,16 +273,16 @@ mod tests {
         };
         check(profile, false, Rematch::Same, true);
         let unmatched = person(1, Match::NoEmail);
-        let rematch = |after: &Person| difference(std::slice::from_ref(&unmatched), vec![after.clone()]).altered[0].rematch;
+        let rematch = |after: &Person| difference(std::slice::from_ref(&unmatched), vec![after.clone()], &[]).altered[0].rematch;
         assert_eq!(rematch(&anna), Rematch::Found);
         assert_eq!(rematch(&person(1, Match::NotInTeams)), Rematch::Reason);
-        assert!(difference(std::slice::from_ref(&anna), vec![anna.clone()]).is_empty());
+        assert!(difference(std::slice::from_ref(&anna), vec![anna.clone()], &[]).is_empty());
     }
 
     #[test]
     fn who_comes_and_who_goes() {
         let before = [person(3, matched(103)), person(1, matched(101)), person(2, Match::NoEmail)];
-        let found = difference(&before, vec![person(5, matched(105)), person(2, Match::NoEmail), person(4, matched(101))]);
+        let found = difference(&before, vec![person(5, matched(105)), person(2, Match::NoEmail), person(4, matched(101))], &[]);
         assert_eq!(found.gone, [guid(1), guid(3)]);
         assert_eq!(found.inserted, [person(4, matched(101)), person(5, matched(105))]);
         assert_eq!((found.altered.len(), found.dropped()), (0, vec![guid(1), guid(3)]));
@@ -254,7 +298,7 @@ mod tests {
             };
             let (before, after) = (everybody(0), everybody(lost));
             let accepted: Vec<UserGuid> = (0..accepted).map(guid).collect();
-            let found = difference(&before, after);
+            let found = difference(&before, after, &[]);
             assert_eq!(found.dropped().len() as u128, lost);
             let says = needs_word(&before, &found, a_side_is_empty, &accepted, &[]);
             assert_eq!(says, expected, "{lost} of {matched_ones} of {all}");
@@ -290,7 +334,7 @@ mod tests {
                 };
                 let (before, after) = (of(&[unmatched]), of(&[unmatched, lost]));
                 let accepted: Vec<UserGuid> = accepted.iter().copied().map(guid).collect();
-                let says = needs_word(&before, &difference(&before, after), false, &accepted, recent);
+                let says = needs_word(&before, &difference(&before, after, &[]), false, &accepted, recent);
                 assert_eq!(says, expected, "{unmatched:?} {lost:?} {recent:?} {accepted:?}");
             };
         let twenty: Vec<u128> = (0..20).collect();
@@ -316,13 +360,58 @@ mod tests {
         let of = |unmatched: [u128; 2]| -> Vec<Person> {
             twenty.iter().map(|n| person(*n, if unmatched.contains(n) { Match::NotInTeams } else { matched(*n) })).collect()
         };
-        let (before, found) = (of([0, 1]), difference(&of([0, 1]), of([2, 3])));
+        let (before, found) = (of([0, 1]), difference(&of([0, 1]), of([2, 3]), &[]));
         assert!(!needs_word(&before, &found, false, &[], &lost([0, 1])));
         // Gone now, after having lost their match: two people, not four.
         let before: Vec<Person> =
             twenty.iter().map(|n| person(*n, if *n < 2 { Match::NotInTeams } else { matched(*n) })).collect();
-        let found = difference(&before, before[2..].to_vec());
+        let found = difference(&before, before[2..].to_vec(), &[]);
         assert!(!needs_word(&before, &found, false, &[], &lost([0, 1])));
+    }
+
+    #[test]
+    fn what_somebody_said_by_hand_is_no_drop() {
+        let twenty: Vec<Person> = (0..20).map(|n| person(n, matched(n))).collect();
+        // Five people's accounts are linked to new people, or five are unlinked.
+        let check = |matched_to: Match, holders: &[u128], unlinked: &[u128], dropped: usize| {
+            let mut after = twenty.clone();
+            after[..5].iter_mut().for_each(|person| person.matched = matched_to);
+            after.extend(holders.iter().map(|n| person(100 + n, matched(*n))));
+            let unlinked: Vec<UserGuid> = unlinked.iter().copied().map(guid).collect();
+            let found = difference(&twenty, after, &unlinked);
+            assert_eq!(found.dropped().len(), dropped, "{matched_to:?} {holders:?} {unlinked:?}");
+            assert_eq!(needs_word(&twenty, &found, false, &[], &[]), dropped > 2);
+        };
+        check(Match::LinkedToAnother, &[0, 1, 2, 3, 4], &[], 0);
+        check(Match::LinkedToAnother, &[], &[], 5);
+        check(Match::LinkedToAnother, &[0, 1], &[], 3);
+        check(Match::NotInTeams, &[0, 1, 2, 3, 4], &[], 5);
+        check(Match::NotInTeams, &[], &[0, 1, 2, 3, 4], 0);
+        check(Match::NotInTeams, &[], &[0, 1, 2, 9], 2);
+    }
+
+    #[test]
+    fn while_nobody_may_be_dropped_everything_else_goes_on() {
+        let before = [person(1, matched(101)), person(2, matched(102)), person(3, matched(103)), person(4, Match::NotInTeams)];
+        let moved = |mut person: Person| {
+            person.xphone.seat.location = Some(LocationGuid(Uuid::nil()));
+            person
+        };
+        // One is gone, two lost; one moved with it. Their accounts are others' by now, one after the other.
+        let after = vec![
+            moved(person(2, Match::DisabledInTeams)),
+            person(3, matched(101)),
+            person(4, matched(104)),
+            person(5, matched(103)),
+            person(6, matched(106)),
+            person(7, matched(102)),
+        ];
+        let found = without_drops(&before, &difference(&before, after, &[]));
+        assert_eq!(found.gone, []);
+        assert_eq!(found.inserted, [person(6, matched(106))], "the others wait for accounts that are not free");
+        let altered: Vec<Person> = found.altered.iter().map(|altered| altered.person.clone()).collect();
+        assert_eq!(altered, [moved(person(2, matched(102))), person(4, matched(104))]);
+        assert_eq!((found.altered[0].rematch, found.altered[0].moved), (Rematch::Same, true));
     }
 
     fn anybody() -> impl Strategy<Value = Vec<Person>> {
@@ -342,10 +431,20 @@ mod tests {
         })
     }
 
+    fn each_account_once(mut people: Vec<Person>) -> Vec<Person> {
+        let mut seen = HashSet::new();
+        for person in &mut people {
+            if person.matched.teams_user().is_some_and(|account| !seen.insert(account)) {
+                person.matched = Match::NotInTeams;
+            }
+        }
+        people
+    }
+
     proptest! {
         #[test]
         fn the_difference_is_all_there_is_to_write_and_no_more(before in anybody(), after in anybody()) {
-            let found = difference(&before, after.clone());
+            let found = difference(&before, after.clone(), &[]);
             let mut written: HashMap<UserGuid, Person> = before.iter().map(|person| (person.xphone.guid, person.clone())).collect();
             for guid in &found.gone {
                 prop_assert!(written.remove(guid).is_some());
@@ -359,7 +458,23 @@ mod tests {
             }
             let expected: HashMap<UserGuid, Person> = after.iter().map(|person| (person.xphone.guid, person.clone())).collect();
             prop_assert_eq!(written, expected);
-            prop_assert!(difference(&after, after.clone()).is_empty());
+            prop_assert!(difference(&after, after.clone(), &[]).is_empty());
+        }
+
+        #[test]
+        fn without_drops_nobody_loses_anything_and_no_account_is_two_peoples(before in anybody(), after in anybody()) {
+            let is_sound = |people: &[Person]| {
+                let mut seen = HashSet::new();
+                people.iter().filter_map(|person| person.matched.teams_user()).all(|account| seen.insert(account))
+            };
+            let (before, after) = (each_account_once(before), each_account_once(after));
+            let found = without_drops(&before, &difference(&before, after, &[]));
+            prop_assert_eq!(found.dropped(), []);
+            let mut written: HashMap<UserGuid, Person> = before.iter().map(|person| (person.xphone.guid, person.clone())).collect();
+            written.extend(found.inserted.iter().map(|person| (person.xphone.guid, person.clone())));
+            written.extend(found.altered.iter().map(|altered| (altered.person.xphone.guid, altered.person.clone())));
+            prop_assert!(before.iter().all(|person| written.contains_key(&person.xphone.guid)));
+            prop_assert!(is_sound(&written.into_values().collect::<Vec<_>>()));
         }
     }
 }

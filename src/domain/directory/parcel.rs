@@ -139,7 +139,7 @@ mod tests {
     #[test]
     fn whoever_changes_places_is_written_together() {
         let check = |before: &[Option<u128>], after: &[Option<u128>], max: usize, giving_way: &[u128], parcels: &[&[&str]]| {
-            let found = difference(&people(before), people(after));
+            let found = difference(&people(before), people(after), &[]);
             let packed = found.parcels(max);
             let giving_way: Vec<UserGuid> = giving_way.iter().map(|number| guid(*number)).collect();
             assert_eq!(packed.giving_way, giving_way, "{before:?} {after:?}");
@@ -163,7 +163,7 @@ mod tests {
         #[test]
         fn nobody_is_nobody_in_between(before in teams_users(), after in teams_users(), max in 1..6usize) {
             let (before, after) = (people(&before), people(&after));
-            let found = difference(&before, after.clone());
+            let found = difference(&before, after.clone(), &[]);
             let packed = found.parcels(max);
             let mut stored: HashMap<UserGuid, Option<TeamsUserId>> =
                 before.iter().map(|person| (person.xphone.guid, person.matched.teams_user())).collect();

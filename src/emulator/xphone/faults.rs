@@ -48,7 +48,7 @@ pub struct Hang {
 #[serde(deny_unknown_fields)]
 pub struct Deny {
     pub endpoint: Endpoint,
-    /// Only calls about this user.
+    /// Only calls about this user, location or configuration group.
     #[serde(default)]
     pub user: Option<Guid>,
     /// Only calls that would change something.

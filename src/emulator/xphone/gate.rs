@@ -22,6 +22,7 @@ struct Call {
     endpoint: Endpoint,
     method: Method,
     user: Option<String>,
+    place: Option<String>,
     key: Option<String>,
 }
 
@@ -29,7 +30,13 @@ impl Call {
     fn of(request: &Request, parameters: Option<&RawPathParams>) -> Self {
         let endpoint = Endpoint::of(request.uri().path());
         let parameter = |wanted: &str| parameters?.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value.to_owned());
-        Self { endpoint, method: request.method().clone(), user: parameter("user"), key: parameter("key") }
+        Self {
+            endpoint,
+            method: request.method().clone(),
+            user: parameter("user"),
+            place: parameter("guid"),
+            key: parameter("key"),
+        }
     }
 
     fn changes_something(&self) -> bool {
@@ -57,7 +64,8 @@ pub async fn pass(
 ) -> Response {
     let call = Call::of(&request, parameters.as_ref().ok());
     let user = call.user.as_deref().and_then(Guid::parse);
-    let verdict = server.look(|state, _| state.faults.judge(call.endpoint, user, call.changes_something()));
+    let about = user.or_else(|| call.place.as_deref().and_then(Guid::parse));
+    let verdict = server.look(|state, _| state.faults.judge(call.endpoint, about, call.changes_something()));
     let response = match verdict {
         Verdict::Answer => {
             if !hang(&server, &call, user).await {

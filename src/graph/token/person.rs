@@ -1,7 +1,5 @@
 //! People who sign in with their browser to say who they are: an authorization code with PKCE, and the ID token that comes of it.
 
-use jiff::{SignedDuration, Timestamp};
-use jsonwebtoken::{Algorithm, DecodingKey};
 use oauth2::{
     AuthUrl, AuthorizationCode, CsrfToken, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RefreshToken, Scope, TokenResponse,
 };
@@ -17,16 +15,12 @@ use super::oauth::{self, Answer, CodeEndpoints, Entra};
 use crate::clock::Clock;
 use crate::config::Graph;
 use crate::domain::ids::TeamsUserId;
-use crate::jwks::{self, KeysUnavailable, SigningKeys};
+use crate::jwks::{Doubt, KeysUnavailable, SigningKeys, is_in_time};
 
 /// Who is asked for: nothing of Graph, only who signs in.
 const SCOPES: [&str; 2] = ["openid", "profile"];
 /// Asked for only where login data is to be remembered.
 const REMEMBERING: &str = "offline_access";
-/// How far clocks may be apart.
-const LEEWAY: SignedDuration = SignedDuration::from_mins(5);
-/// A longer token is not looked at.
-const TOKEN_BYTES_MAX: usize = 16 * 1024;
 
 /// Signs people of one tenant in. Acts as the app registration, whose secret or certificate a web sign-in wants.
 pub struct People {
@@ -212,24 +206,13 @@ impl People {
 
     async fn person(&self, answer: &Answer, nonce: Option<&str>) -> Result<Person, PersonError> {
         let token = answer.extra_fields().id_token.as_deref().ok_or(PersonError::NotGenuine("is missing"))?;
-        let claims = self.claims(token).await?;
+        let claims: Claims = self.keys.claims(token).await?;
         self.judge(&claims, nonce)?;
         Ok(Person {
             id: TeamsUserId(claims.oid),
             user_principal_name: claims.preferred_username,
             refresh_token: answer.refresh_token().map(|token| SecretString::from(token.secret().as_str())),
         })
-    }
-
-    async fn claims(&self, token: &str) -> Result<Claims, PersonError> {
-        if token.len() > TOKEN_BYTES_MAX {
-            return Err(PersonError::NotGenuine("is too long"));
-        }
-        let header = jsonwebtoken::decode_header(token).map_err(|_| PersonError::NotGenuine("cannot be read"))?;
-        let key_id = header.kid.filter(|_| header.alg == Algorithm::RS256);
-        let key_id = key_id.ok_or(PersonError::NotGenuine("names no RS256 key"))?;
-        let key = self.keys.find(&key_id).await?.ok_or(PersonError::NotGenuine("is signed with an unknown key"))?;
-        signed(token, &key)
     }
 
     fn judge(&self, claims: &Claims, nonce: Option<&str>) -> Result<(), PersonError> {
@@ -242,7 +225,7 @@ impl People {
         if claims.aud.parse() != Ok(self.client_id) {
             return Err(PersonError::NotGenuine("is for another app"));
         }
-        if !claims.covers(self.clock.now()) {
+        if !is_in_time(claims.exp, claims.nbf, self.clock.now()) {
             return Err(PersonError::NotGenuine("is not valid at this time"));
         }
         let told = claims.nonce.as_deref().unwrap_or_default();
@@ -251,13 +234,11 @@ impl People {
     }
 }
 
-fn signed(token: &str, key: &DecodingKey) -> Result<Claims, PersonError> {
-    jwks::signed(token, key).ok_or(PersonError::NotGenuine("is not signed by its key, or lacks a claim"))
-}
-
-impl Claims {
-    fn covers(&self, now: Timestamp) -> bool {
-        let (now, leeway) = (now.as_second(), LEEWAY.as_secs());
-        now < self.exp.saturating_add(leeway) && self.nbf.is_none_or(|not_before| now >= not_before.saturating_sub(leeway))
+impl From<Doubt> for PersonError {
+    fn from(doubt: Doubt) -> Self {
+        match doubt {
+            Doubt::NotGenuine(what) => Self::NotGenuine(what),
+            Doubt::Keys(unavailable) => Self::Keys(unavailable),
+        }
     }
 }

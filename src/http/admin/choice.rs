@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::auth::OperatorOrSelf;
+use super::auth::{OperatorOrSelf, ViewerOrSelf};
 use super::etag::{Precondition, Tagged};
 use super::extract::Body;
 use super::setting::{Setting, json};
@@ -27,7 +27,7 @@ pub struct Choice {
 }
 
 pub fn router() -> OpenApiRouter<Admin> {
-    OpenApiRouter::new().routes(routes!(choose, unchoose))
+    OpenApiRouter::new().routes(routes!(show, choose, unchoose))
 }
 
 /// Choose for a user
@@ -43,7 +43,8 @@ pub fn router() -> OpenApiRouter<Admin> {
     responses((status = 200, body = Choice, description = "It is chosen", headers(("ETag" = String))),
         (status = 400, description = "bad-guid, bad-json"),
         (status = 403, description = "wrong-role, wrong-location, not-yours, no-choice"), (status = 404, description = "There is no such user"),
-        (status = 412, description = "Something else is chosen by now"), (status = 413, description = "The body is too long"),
+        (status = 412, description = "Something else is chosen by now"), (status = 429, description = "too-many-failures, too-many-changes"),
+        (status = 413, description = "The body is too long"),
         (status = 415, description = "The body is not JSON"), (status = 422, description = "The body is not of this form")))]
 async fn choose(
     permit: OperatorOrSelf,
@@ -55,6 +56,20 @@ async fn choose(
     Ok(Tagged(choice))
 }
 
+/// What a user chose
+///
+/// Not what holds for them: that is told of the user, with where it comes from.
+#[utoipa::path(get, path = "/v1/users/{guid}/teams-sync", operation_id = "getUserTeamsSync", tag = "users",
+    security(("bearer" = ["viewer"])), extensions(("x-scope" = json!("user"))),
+    params(("guid" = uuid::Uuid, Path, description = "The user, by XPhone's guid")),
+    responses((status = 200, body = Choice, description = "What is chosen", headers(("ETag" = String))), (status = 400, description = "bad-guid"),
+        (status = 404, description = "There is no such user, or nothing is chosen: what is set for their group or location holds")))]
+async fn show(permit: ViewerOrSelf, State(admin): State<Admin>) -> Result<Tagged<Choice>, Problem> {
+    let chosen = admin.store.choice(permit.who.user).await?;
+    let nothing = || Problem::not_found("nothing is chosen: what is set for the user's group or location holds");
+    chosen.map(|mode| Tagged(Choice { mode: mode.into() })).ok_or_else(nothing)
+}
+
 /// Take back a user's choice
 #[utoipa::path(delete, path = "/v1/users/{guid}/teams-sync", operation_id = "deleteUserTeamsSync", tag = "users",
     security(("bearer" = ["operator"])), extensions(("x-scope" = json!("user"))),
@@ -63,7 +78,8 @@ async fn choose(
     responses((status = 204, description = "What is set for their group or location holds"),
         (status = 400, description = "bad-guid"),
         (status = 403, description = "wrong-role, wrong-location, not-yours, no-choice"), (status = 404, description = "There is no such user"),
-        (status = 412, description = "Something else is chosen by now")))]
+        (status = 412, description = "Something else is chosen by now"),
+        (status = 429, description = "too-many-failures, too-many-changes")))]
 async fn unchoose(permit: OperatorOrSelf, State(admin): State<Admin>, precondition: Precondition) -> Result<StatusCode, Problem> {
     change(&admin, &permit, &precondition, None).await?;
     Ok(StatusCode::NO_CONTENT)

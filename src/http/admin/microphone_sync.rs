@@ -33,7 +33,7 @@ use crate::tasks::Activators;
 pub struct MicrophoneSync {
     /// Whether anything is told at all.
     enabled: bool,
-    /// Of which programs; of several in use the first is shown. `GET /v1/microphone-sync/default-processes` has those to start from.
+    /// Of which programs, each once; of several in use the first is shown. `GET /v1/microphone-sync/default-processes` has those to start from.
     #[serde(deserialize_with = "usable")]
     #[schema(max_items = 200)]
     processes: Vec<ProgramEntry>,
@@ -51,10 +51,18 @@ pub struct MicrophoneSync {
 pub struct ProgramEntry {
     /// As its file is called. Case, folder and `.exe` do not count; it stands for programs as well whose name goes on with `_`, `-`,
     /// `.` or a blank, unless a longer entry is theirs.
-    #[schema(min_length = 1, max_length = 100)]
+    #[schema(
+        min_length = 1,
+        max_length = 100,
+        pattern = r"^(?:[^\x00-\x1f\x7f-\x9f]*[/\\])?(?!\s*\.[eE][xX][eE]\s*$)[^/\\\x00-\x1f\x7f-\x9f]*[^/\\\s\x00-\x1f\x7f-\x9f][^/\\\x00-\x1f\x7f-\x9f]*$"
+    )]
     process: String,
     /// What is shown; null: the process.
-    #[schema(min_length = 1, max_length = 100)]
+    #[schema(
+        min_length = 1,
+        max_length = 100,
+        pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$"
+    )]
     alias: Option<String>,
     /// Whether it is told of.
     active: bool,

@@ -27,6 +27,7 @@ mod teams_sync;
 mod template_state;
 mod tree;
 mod users;
+mod wording;
 mod workstations;
 
 pub use microphone_reports::Reports;

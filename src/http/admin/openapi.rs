@@ -6,7 +6,9 @@ use serde_json::{Value, json};
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::schema::{SchemaType, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{Content, ContentBuilder, OpenApi, Ref, RefOr, Response, ResponseBuilder, Schema};
+use utoipa::openapi::{
+    AllOfBuilder, Content, ContentBuilder, HeaderBuilder, ObjectBuilder, OpenApi, Ref, RefOr, Response, ResponseBuilder, Schema,
+};
 use utoipa::{OpenApi as _, PartialSchema, ToSchema};
 
 use crate::http::problem::{Kind, Problem, ProblemDetails};
@@ -22,6 +24,25 @@ const OF_EVERY_OPERATION: [Kind; 7] = [
     Kind::Internal,
     Kind::DatabaseUnavailable,
     Kind::SignInUnavailable,
+];
+
+/// What fields may be together, which types alone do not say.
+const ONLY_ONE_OF: [(&str, &str); 2] = [
+    (
+        "TeamsAccountWanted",
+        r#"{"oneOf": [
+            {"type": "object", "required": ["id"], "properties": {"id": {"type": "string"}, "user_principal_name": {"type": "null"}}},
+            {"type": "object", "required": ["user_principal_name"],
+                "properties": {"id": {"type": "null"}, "user_principal_name": {"type": "string"}}}]}"#,
+    ),
+    (
+        "CallForwarding",
+        r#"{"oneOf": [
+            {"type": "object", "required": ["number"],
+                "properties": {"mode": {"type": "string", "enum": ["number"]}, "number": {"type": "string"}}},
+            {"type": "object",
+                "properties": {"mode": {"type": "string", "enum": ["none", "voicemail"]}, "number": {"type": "null"}}}]}"#,
+    ),
 ];
 
 #[derive(utoipa::OpenApi)]
@@ -55,6 +76,11 @@ pub fn complete(mut document: OpenApi) -> OpenApi {
     let components = document.components.get_or_insert_default();
     let inherited = components.schemas.iter_mut().filter(|(name, _)| name.starts_with("Inherited_"));
     inherited.for_each(|(_, schema)| set_may_be_null(schema));
+    for (name, only_one_of) in ONLY_ONE_OF {
+        if let Some(schema) = components.schemas.get_mut(name) {
+            narrow(schema, only_one_of);
+        }
+    }
     components.schemas.insert(ProblemDetails::name().into_owned(), ProblemDetails::schema());
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(
         "A token of `presence-gateway token create`, the bootstrap token, an access token of Entra ID, or a workstation's token",
@@ -101,6 +127,11 @@ fn describe_problems(operation: &mut Operation) {
     }
     for (status, response) in responses {
         let RefOr::T(response) = response else { continue };
+        if status == "429" {
+            let seconds = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1));
+            let header = HeaderBuilder::new().schema(Some(seconds)).description(Some("In how many seconds to try again"));
+            response.headers.insert("Retry-After".to_owned(), RefOr::T(header.build()));
+        }
         if status.starts_with(['4', '5']) {
             response.content.insert(MEDIA_TYPE.to_owned(), RefOr::T(examples(status, &scope, response)));
         }
@@ -117,6 +148,15 @@ fn examples(status: &str, scope: &str, response: &Response) -> Content {
     };
     let schema = Ref::from_schema_name(ProblemDetails::name());
     ContentBuilder::new().schema(Some(schema)).examples_from_iter(kinds.map(example)).build()
+}
+
+/// Lets through only what one of the alternatives lets through as well.
+fn narrow(schema: &mut RefOr<Schema>, only_one_of: &str) {
+    let Ok(alternatives) = serde_json::from_str::<RefOr<Schema>>(only_one_of) else { return };
+    let RefOr::T(Schema::Object(object)) = schema else { return };
+    let (description, example) = (object.description.take(), object.example.take());
+    let all = AllOfBuilder::new().item(object.clone()).item(alternatives).description(description).examples(example);
+    *schema = RefOr::T(Schema::AllOf(all.build()));
 }
 
 /// What is made for every kind of setting cannot tell by its type that nothing may be set.
@@ -150,6 +190,7 @@ fn may_be(kind: Kind, scope: &str, response: &Response) -> bool {
         Kind::TeamsAccountDisabled => is_named("teams-account-disabled"),
         Kind::TeamsAccountTaken => is_named("teams-account-taken"),
         Kind::NoPublicUrl => is_named("no-public-url"),
+        Kind::TooManyChanges => is_named("too-many-changes"),
         Kind::TooManyEnrolments => is_named("too-many-enrolments"),
         Kind::TooManyReports => is_named("too-many-reports"),
         Kind::EntraUnavailable => is_named("entra-unavailable"),

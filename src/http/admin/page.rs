@@ -24,6 +24,7 @@ pub struct Page<T> {
 #[into_params(parameter_in = Query)]
 pub struct Paging {
     /// The `next` of the page before.
+    #[param(pattern = r"^[^\x00]*$", max_length = 256)]
     pub after: Option<String>,
     /// How many, at most.
     #[param(minimum = 1, maximum = 1000, default = 100)]

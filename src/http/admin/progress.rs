@@ -52,7 +52,7 @@ pub struct Letters {
     oldest_at: Option<Timestamp>,
 }
 
-/// How many users show something that the gateway put there.
+/// Of how many users something can be seen that the gateway put there: until the side has confirmed that it is gone.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Shown {
     /// In XPhone.

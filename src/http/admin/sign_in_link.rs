@@ -43,7 +43,8 @@ pub fn router() -> OpenApiRouter<Admin> {
     security(("bearer" = ["operator"])), extensions(("x-scope" = json!("user"))),
     params(("guid" = uuid::Uuid, Path, description = "The user, by XPhone's guid")),
     responses((status = 201, body = SignInLink, description = "The address"), (status = 400, description = "bad-guid"),
-        (status = 404, description = "There is no such user"), (status = 409, description = "no-public-url")))]
+        (status = 404, description = "There is no such user"), (status = 409, description = "no-public-url"),
+        (status = 429, description = "too-many-failures, too-many-changes")))]
 async fn make(permit: OperatorOrSelf, State(admin): State<Admin>) -> Result<(StatusCode, Json<SignInLink>), Problem> {
     let Some(public_url) = &admin.public_url else {
         return Err(Problem::new(Kind::NoPublicUrl, "set http.public_url: users must reach the public listener to sign in"));

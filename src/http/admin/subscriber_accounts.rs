@@ -11,14 +11,15 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 
 use super::auth::{Administrator, Viewer};
-use super::extract::{Asked, Body, Guid};
+use super::extract::{self, Asked, Body, Guid};
 use super::page::{self, Page, Paging};
 use super::teams_account::is_name;
 use crate::domain::subscription::{AccountId, ProblemKind};
 use crate::http::Admin;
 use crate::http::problem::{Kind, Problem};
 use crate::store;
-use crate::store::audit::Target;
+use crate::store::audit::{self, Target};
+use crate::store::enrolment::{Outcome, end_enrolment};
 use crate::store::subscriber::{self, Carried, Enrolled, Subscriber, see_off_account};
 use crate::tasks::enrolment::desk::{self, NotBegun};
 
@@ -28,15 +29,17 @@ use crate::tasks::enrolment::desk::{self, NotBegun};
 #[schema(as = SubscriberAccountWanted, example = json!({"user_principal_name": "presence-1@example.com"}))]
 pub struct Wanted {
     /// The account's sign-in name.
-    #[schema(max_length = 256)]
+    #[schema(max_length = 256, pattern = r"^[^@\s\x00-\x1f\x7f-\x9f]+@[^\s\x00-\x1f\x7f-\x9f]+$")]
     user_principal_name: String,
 }
 
 /// What a person must do to enrol an account.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = EnrolmentBegun, example = json!({"verification_uri": "https://microsoft.com/devicelogin", "user_code": "FJ2KWLXPQ",
+#[schema(as = EnrolmentBegun, example = json!({"id": "4f1d2c3b-5a69-4788-9a0b-1c2d3e4f5a6b", "verification_uri": "https://microsoft.com/devicelogin", "user_code": "FJ2KWLXPQ",
     "expires_at": "2026-11-02T09:15:00Z"}))]
 pub struct Begun {
+    /// Which enrolment, to cancel it.
+    id: Uuid,
     /// The address to open, in a browser in which nobody else is signed in.
     verification_uri: String,
     /// What to type there; told this once.
@@ -128,7 +131,9 @@ pub struct Subscription {
 /// An enrolment.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Enrolment {
-    /// `waiting`; `enrolled`; `somebody_else` signed in; `not_approved`; `failed`; `lost`: the gateway that waited was restarted, begin
+    /// Which.
+    id: Uuid,
+    /// `waiting`; `enrolled`; `somebody_else` signed in; `not_approved`; `failed`; `cancelled`; `lost`: the gateway that waited was restarted, begin
     /// anew.
     state: &'static str,
     begun_at: Timestamp,
@@ -142,7 +147,7 @@ pub struct Enrolment {
 }
 
 pub fn router() -> OpenApiRouter<Admin> {
-    OpenApiRouter::new().routes(routes!(list, enrol)).routes(routes!(remove))
+    OpenApiRouter::new().routes(routes!(list, enrol)).routes(routes!(remove)).routes(routes!(cancel))
 }
 
 /// Subscriber accounts, and how they do
@@ -152,10 +157,8 @@ pub fn router() -> OpenApiRouter<Admin> {
         (status = 400, description = "bad-query")))]
 async fn list(_: Viewer, State(admin): State<Admin>, Asked(paging): Asked<Paging>) -> Result<Json<Page<Account>>, Problem> {
     let limit = page::limit(paging.limit)?;
-    if paging.after.as_ref().is_some_and(|after| after.contains('\0')) {
-        return Err(Problem::new(Kind::BadQuery, "after must be the `next` of a page"));
-    }
-    let mut found = admin.store.subscribers(paging.after.as_deref(), limit + 1).await?;
+    let after = extract::text("after", paging.after)?;
+    let mut found = admin.store.subscribers(after.as_deref(), limit + 1).await?;
     let is_more = found.len() > limit;
     found.truncate(limit);
     let next = found.last().filter(|_| is_more).map(|last| last.name.clone());
@@ -179,7 +182,7 @@ async fn enrol(
     State(admin): State<Admin>,
     Body(wanted): Body<Wanted>,
 ) -> Result<(StatusCode, Json<Begun>), Problem> {
-    let name = wanted.user_principal_name.trim();
+    let name = wanted.user_principal_name.as_str();
     if !is_name(name) {
         let detail = "user_principal_name must be a sign-in name, such as presence-1@example.com";
         return Err(Problem::new(Kind::BadBody, detail));
@@ -187,8 +190,8 @@ async fn enrol(
     let caller = administrator.caller;
     let asked = desk::Asked { user_principal_name: name.to_owned(), actor: caller.actor, remote: caller.remote };
     let begun = admin.enrolments.begin(asked).await.map_err(not_begun)?;
-    let desk::Begun { verification_uri, user_code, expires_at } = begun;
-    Ok((StatusCode::ACCEPTED, Json(Begun { verification_uri, user_code, expires_at })))
+    let desk::Begun { id, verification_uri, user_code, expires_at } = begun;
+    Ok((StatusCode::ACCEPTED, Json(Begun { id, verification_uri, user_code, expires_at })))
 }
 
 /// Remove a subscriber account
@@ -210,6 +213,25 @@ async fn remove(administrator: Administrator, State(admin): State<Admin>, Guid(i
     // Without a subscription there is nothing to wait for, nor perhaps anybody who would.
     admin.store.forget_left_accounts(now).await?;
     admin.activators.subscriptions.wake();
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Cancel an enrolment that waits for its person
+///
+/// Whoever enters the code from now on enrols nothing.
+#[utoipa::path(delete, path = "/v1/subscriber-enrolments/{id}", operation_id = "cancelSubscriberEnrolment", tag = "subscriptions",
+    security(("bearer" = ["admin"])), params(("id" = Uuid, Path, description = "The enrolment, as its beginning told it")),
+    responses((status = 204, description = "It is cancelled"), (status = 400, description = "bad-guid"),
+        (status = 404, description = "No such enrolment waits")))]
+async fn cancel(administrator: Administrator, State(admin): State<Admin>, Guid(id): Guid) -> Result<StatusCode, Problem> {
+    let now = admin.clock.now();
+    let mut tx = admin.store.begin().await?;
+    if !end_enrolment(&mut tx, id, Outcome::Cancelled, None, now).await? {
+        return Err(Problem::not_found("no such enrolment waits: it has ended, or another one has taken its place"));
+    }
+    let target = Target { kind: "subscriber_enrolment", id: Some(id.to_string()) };
+    audit::record(&mut tx, &administrator.caller.entry("subscriber account enrolment cancelled", target), now).await?;
+    store::commit(tx).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -288,6 +310,7 @@ fn told(enrolment: subscriber::Enrolment, now: Timestamp) -> Enrolment {
     };
     let lost = || (state == "lost").then(|| "the gateway that waited was restarted, or lost its database: begin anew".to_owned());
     Enrolment {
+        id: enrolment.id,
         state,
         begun_at: enrolment.begun_at,
         expires_at: enrolment.expires_at,

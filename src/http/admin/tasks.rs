@@ -21,7 +21,7 @@ use crate::store::feed::{self, Feed};
 /// Something that runs by itself, as this gateway saw it since it started.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(example = json!({"name": "directory", "does": "reads people, profiles and the tree", "succeeded": 12, "failed": 0,
-    "last_success_at": "2026-11-02T09:00:00Z"}))]
+    "last_success_at": "2026-11-02T09:00:00Z", "last_problem": null}))]
 pub struct Task {
     /// Stable.
     name: String,
@@ -34,6 +34,17 @@ pub struct Task {
     /// When a run last succeeded; null: not yet.
     #[schema(required)]
     last_success_at: Option<Timestamp>,
+    /// Why a run last failed, however many succeeded since; null: none did.
+    #[schema(required)]
+    last_problem: Option<TaskProblem>,
+}
+
+/// Why a run of a task failed.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TaskProblem {
+    at: Timestamp,
+    /// As it stands in the log.
+    problem: String,
 }
 
 pub fn router() -> OpenApiRouter<Admin> {
@@ -50,13 +61,14 @@ async fn list(_: Viewer, State(admin): State<Admin>, Asked(paging): Asked<Paging
     let after = paging.after;
     let records = admin.metrics.task_records();
     let task = |(name, does): (&str, &'static str)| {
-        let record = records.get(name).copied().unwrap_or_default();
+        let record = records.get(name).cloned().unwrap_or_default();
         Task {
             name: name.to_owned(),
             does,
             succeeded: record.succeeded,
             failed: record.failed,
             last_success_at: record.last_success_at,
+            last_problem: record.last_problem.map(|(at, problem)| TaskProblem { at, problem }),
         }
     };
     let all = admin.activators.named().into_iter().map(|(name, does, _)| (name, does));

@@ -10,7 +10,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
-use super::auth::{OperatorNotSelf, ViewerOrSelf};
+use super::auth::{OperatorNotSelf, OperatorOrSelf, ViewerOrSelf};
 use super::etag::{Precondition, Tagged};
 use super::extract::Body;
 use crate::domain::ids::{LocationGuid, TeamsUserId, UserGuid};
@@ -31,7 +31,7 @@ pub struct Wanted {
     /// Entra ID's object id.
     id: Option<Uuid>,
     /// The sign-in name, whatever the case.
-    #[schema(max_length = 256)]
+    #[schema(max_length = 256, pattern = r"^[^@\s\x00-\x1f\x7f-\x9f]+@[^\s\x00-\x1f\x7f-\x9f]+$")]
     user_principal_name: Option<String>,
 }
 
@@ -132,30 +132,36 @@ async fn put(
 
 /// Take the link of a user away
 ///
-/// The e-mail address decides again, and login data that was kept is forgotten.
+/// The e-mail address decides again, and login data that was kept is forgotten. People without a role take away the link that they made
+/// by signing in, and no other.
 #[utoipa::path(delete, path = "/v1/users/{guid}/teams-account", operation_id = "deleteUserTeamsAccount", tag = "users",
-    security(("bearer" = ["operator"])), extensions(("x-scope" = json!("location"))),
+    security(("bearer" = ["operator"])), extensions(("x-scope" = json!("user"))),
     params(("guid" = Uuid, Path, description = "The user, by XPhone's guid"),
         ("If-Match" = Option<String>, Header, description = "Only if this is so now")),
     responses((status = 204, description = "There is no link"), (status = 400, description = "bad-guid"),
-        (status = 404, description = "There is no such user"), (status = 412, description = "It is another one by now")))]
-async fn remove(permit: OperatorNotSelf, State(admin): State<Admin>, precondition: Precondition) -> Result<StatusCode, Problem> {
+        (status = 404, description = "There is no such user"), (status = 412, description = "It is another one by now"),
+        (status = 429, description = "too-many-failures, too-many-changes")))]
+async fn remove(permit: OperatorOrSelf, State(admin): State<Admin>, precondition: Precondition) -> Result<StatusCode, Problem> {
     let (user, now) = (permit.who.user, admin.clock.now());
     let mut tx = admin.store.begin().await?;
     let before = link::lock_link(&mut tx, user).await?.ok_or_else(gone)?;
-    precondition.check(Some(&TeamsAccount::from(link::read_account(&mut *tx, user).await?)))?;
+    let account = TeamsAccount::from(link::read_account(&mut *tx, user).await?);
+    precondition.check(Some(&account))?;
     let Some(before) = before else { return Ok(StatusCode::NO_CONTENT) };
+    if permit.is_self && account.link.as_ref().is_none_or(|link| link.by != link::BY_SIGNING_IN) {
+        return Err(Problem::new(Kind::WrongRole, "you did not make this link by signing in: whoever made it can take it away"));
+    }
     let mut entry = permit.caller.entry("teams-account unlinked", target(user));
     entry.before = Some(json!({"id": before.0}));
     audit::record(&mut tx, &entry, now).await?;
-    link::unlink(&mut tx, user).await?;
+    link::unlink(&mut tx, user, now).await?;
     store::commit(tx).await?;
     admin.activators.directory.wake();
     Ok(StatusCode::NO_CONTENT)
 }
 
 fn named(wanted: &Wanted) -> Result<Named<'_>, Problem> {
-    match (wanted.id, wanted.user_principal_name.as_deref().map(str::trim)) {
+    match (wanted.id, wanted.user_principal_name.as_deref()) {
         (Some(id), None) => Ok(Named::Id(TeamsUserId(id))),
         (None, Some(name)) if is_name(name) => Ok(Named::UserPrincipalName(name)),
         (None, Some(_)) => {

@@ -11,7 +11,7 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 
 use super::auth::LocalViewer;
-use super::extract::Asked;
+use super::extract::{self, Asked};
 use super::microphone_sync::MicrophoneSync;
 use super::page::{self, Page};
 use super::profile_template::ProfileTemplate;
@@ -20,7 +20,7 @@ use crate::domain::ids::LocationGuid;
 use crate::domain::policy::{self, Level};
 use crate::domain::{microphone, template};
 use crate::http::Admin;
-use crate::http::problem::{Kind, Problem};
+use crate::http::problem::Problem;
 use crate::store::tree::{Branch, Cut};
 use crate::store::{Store, StoreError};
 
@@ -116,7 +116,7 @@ pub struct Wanted {
     #[param(minimum = 1, maximum = 1000, default = 100)]
     limit: Option<usize>,
     /// Part of the name, in any case.
-    #[param(pattern = r"^[^\x00]*$")]
+    #[param(pattern = r"^[^\x00]*$", max_length = 256)]
     search: Option<String>,
 }
 
@@ -131,7 +131,7 @@ pub struct WantedGroups {
     #[param(minimum = 1, maximum = 1000, default = 100)]
     limit: Option<usize>,
     /// Part of the name, in any case.
-    #[param(pattern = r"^[^\x00]*$")]
+    #[param(pattern = r"^[^\x00]*$", max_length = 256)]
     search: Option<String>,
     /// Those of this location.
     location: Option<Uuid>,
@@ -198,7 +198,7 @@ async fn locations(
     State(admin): State<Admin>,
     Asked(wanted): Asked<Wanted>,
 ) -> Result<Json<Page<Location>>, Problem> {
-    let (cut, limit) = cut(&wanted, permit.part())?;
+    let (cut, limit) = cut(wanted, permit.part())?;
     let branches = admin.store.locations(&cut).await?;
     let set = Set::around(&branches, &admin.store).await?;
     let location = |branch: Branch| Location { functions: set.functions(&branch), guid: branch.guid, name: branch.name };
@@ -217,7 +217,7 @@ async fn configuration_groups(
     Asked(wanted): Asked<WantedGroups>,
 ) -> Result<Json<Page<ConfigurationGroup>>, Problem> {
     let WantedGroups { after, limit, search, location } = wanted;
-    let (mut cut, limit) = cut(&Wanted { after, limit, search }, permit.part())?;
+    let (mut cut, limit) = cut(Wanted { after, limit, search }, permit.part())?;
     if let Some(location) = location {
         permit.at(LocationGuid(location))?;
         cut.location = Some(location);
@@ -234,12 +234,9 @@ async fn configuration_groups(
     Ok(Json(Page::cut(found, limit, |group| group.guid.to_string())))
 }
 
-fn cut(wanted: &Wanted, part: Option<LocationGuid>) -> Result<(Cut, usize), Problem> {
-    // Postgres keeps no such character, and would refuse the statement.
-    if wanted.search.as_ref().is_some_and(|search| search.contains('\0')) {
-        return Err(Problem::new(Kind::BadQuery, "search contains a character that no name has"));
-    }
+fn cut(wanted: Wanted, part: Option<LocationGuid>) -> Result<(Cut, usize), Problem> {
     let limit = page::limit(wanted.limit)?;
     let location = part.map(|location| location.0);
-    Ok((Cut { location, search: wanted.search.clone(), after: wanted.after, limit: limit + 1 }, limit))
+    let search = extract::text("search", wanted.search)?;
+    Ok((Cut { location, search, after: wanted.after, limit: limit + 1 }, limit))
 }

@@ -57,8 +57,6 @@ const PATH: &str = "/sign-in";
 const FORM_ACTION: &str = "sign-in";
 /// Under which Entra ID sends browsers back; to be registered there.
 pub const CALLBACK_PATH: &str = "/sign-in/callback";
-/// Whose word a link is that was made here.
-const LINKED_BY: &str = "sign-in";
 /// A form of ours is much shorter.
 const FORM_BYTES_MAX: usize = 2048;
 const TRY_AGAIN_AFTER: Duration = Duration::from_secs(30);
@@ -252,7 +250,7 @@ impl Inner {
         let named = Named::Id(signed_in.account);
         // Nobody takes the account of somebody else with an address of their own making, not even with that person's help.
         let holders = if ticket.maker.is_own { Holders::Nobody } else { Holders::Anybody };
-        linked(link::link(&mut tx, ticket.user, named, holders, LINKED_BY, now).await?)?;
+        linked(link::link(&mut tx, ticket.user, named, holders, link::BY_SIGNING_IN, now).await?)?;
         let (kept, told) = kept(&ticket, &signed_in);
         if let Some(refresh_token) = kept {
             let link = Link { user: ticket.user, teams_user: signed_in.account };
@@ -306,7 +304,8 @@ impl From<StoreError> for Failure {
 
 fn not_signed_in(why: NotSignedIn) -> Failure {
     match why {
-        NotSignedIn::Again | NotSignedIn::Forged => Failure::BeginAgain,
+        NotSignedIn::Again => Failure::BeginAgain,
+        NotSignedIn::Forged => Failure::NotBelieved,
         NotSignedIn::OtherTenant => Failure::OtherTenant,
         NotSignedIn::Later => Failure::LoginServerAway(TRY_AGAIN_AFTER),
         NotSignedIn::Refused => Failure::LoginServerRefuses,

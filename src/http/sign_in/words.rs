@@ -44,6 +44,8 @@ pub enum Failure {
     BeginAgain,
     LoginServerAway(Duration),
     LoginServerRefuses,
+    /// What it says of who signed in is not its word.
+    NotBelieved,
     GatewayAway,
     TooMany(Duration),
 }
@@ -140,7 +142,7 @@ impl Failure {
             Self::Denied | Self::OtherTenant => StatusCode::FORBIDDEN,
             Self::AccountTaken | Self::AccountUnknown | Self::AccountDisabled => StatusCode::CONFLICT,
             Self::BeginAgain => StatusCode::BAD_REQUEST,
-            Self::LoginServerRefuses => StatusCode::BAD_GATEWAY,
+            Self::LoginServerRefuses | Self::NotBelieved => StatusCode::BAD_GATEWAY,
             Self::LoginServerAway(_) | Self::GatewayAway => StatusCode::SERVICE_UNAVAILABLE,
             Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
         }
@@ -157,6 +159,7 @@ impl Failure {
             Self::BeginAgain => "begin_again",
             Self::LoginServerAway(_) => "login_server_away",
             Self::LoginServerRefuses => "login_server_refuses",
+            Self::NotBelieved => "not_believed",
             Self::GatewayAway => "gateway_away",
             Self::TooMany(_) => "too_many",
         }
@@ -208,6 +211,11 @@ impl Failure {
                 "The sign-in is not set up correctly",
                 "Microsoft does not accept how this page asks it. Nothing was linked.",
                 "You can do nothing about that. Tell your administrator, who finds the reason in the log.",
+            ),
+            Self::NotBelieved => (
+                "The sign-in could not be verified",
+                "What came back from the sign-in is not to be trusted. Nothing was linked. You did nothing wrong.",
+                "Try again once. If it happens again, tell your administrator, who finds the reason in the log.",
             ),
             Self::GatewayAway => (
                 "That did not work",
@@ -266,6 +274,11 @@ impl Failure {
                 "Die Anmeldung ist nicht richtig eingerichtet",
                 "Microsoft nimmt nicht an, wie diese Seite anfragt. Es wurde nichts verknüpft.",
                 "Sie selbst können nichts tun. Wenden Sie sich an Ihre Administration: Der Grund steht im Protokoll.",
+            ),
+            Self::NotBelieved => (
+                "Die Anmeldung ließ sich nicht bestätigen",
+                "Was von der Anmeldung zurückkam, ist nicht vertrauenswürdig. Es wurde nichts verknüpft. Sie haben nichts falsch gemacht.",
+                "Versuchen Sie es noch einmal. Geschieht es wieder, wenden Sie sich an Ihre Administration: Der Grund steht im Protokoll.",
             ),
             Self::GatewayAway => (
                 "Das hat nicht geklappt",
@@ -358,6 +371,7 @@ mod tests {
             Failure::BeginAgain,
             Failure::LoginServerAway(wait),
             Failure::LoginServerRefuses,
+            Failure::NotBelieved,
             Failure::GatewayAway,
             Failure::TooMany(wait),
         ];

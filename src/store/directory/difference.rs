@@ -218,13 +218,11 @@ async fn forget_moved(
              read_availability = null, read_activity = null, read_at = null, native = null, native_since = null
          from unnest($1::uuid[], $2::uuid[], $3::uuid[]) as n (guid, location_guid, group_guid)
              join person p on p.guid = n.guid
-             left join teams_sync l on l.guid = p.location_guid
-             left join teams_sync g on g.guid = p.configuration_group_guid
+             join person_policy e on e.user_guid = n.guid
          where s.user_guid = p.guid
              and (p.location_guid, p.configuration_group_guid) is distinct from (n.location_guid, n.group_guid)
-             and (coalesce(g.mode, l.mode, 'none') = 'none' and not coalesce(g.user_may_change, l.user_may_change, false)
-                 or exists (select from policy_due d where d.guid in (p.location_guid, p.configuration_group_guid)
-                     and s.teams_observed_at <= d.unread_until))",
+             and (not e.is_synchronised or exists (select from policy_due d where d.guid in (p.location_guid, p.configuration_group_guid)
+                 and s.teams_observed_at <= d.unread_until))",
         guids,
         locations as _,
         groups as _,

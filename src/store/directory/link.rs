@@ -3,11 +3,15 @@
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
 use sqlx::{Acquire, PgExecutor};
+use uuid::Uuid;
 
 use super::due::{self, Due};
 use crate::domain::directory::Link;
 use crate::domain::ids::{LocationGuid, TeamsUserId, UserGuid};
-use crate::store::{Store, StoreError, Tx};
+use crate::store::{Store, StoreError, Tx, times};
+
+/// Whose word a link is that a user made by signing in.
+pub const BY_SIGNING_IN: &str = "sign-in";
 
 const ONE_TEAMS_USER_ONCE: &str = "teams_link_teams_id";
 
@@ -187,12 +191,19 @@ async fn put(tx: &mut Tx<'_>, user: UserGuid, account: TeamsUserId, by: &str, no
     Ok(true)
 }
 
-/// Takes a user's link away, and with it the login data that was kept.
+/// Takes a user's link away, and with it the login data that was kept. That the user may lose their match by that is said with it.
 ///
 /// # Errors
 /// Postgres could not.
-pub async fn unlink(tx: &mut Tx<'_>, user: UserGuid) -> Result<(), StoreError> {
+pub async fn unlink(tx: &mut Tx<'_>, user: UserGuid, now: Timestamp) -> Result<(), StoreError> {
     sqlx::query!("delete from teams_link where user_guid = $1", user.0).execute(&mut **tx).await?;
+    sqlx::query!(
+        "insert into teams_unlinked (user_guid, at) values ($1, $2) on conflict (user_guid) do update set at = excluded.at",
+        user.0,
+        now.to_sqlx(),
+    )
+    .execute(&mut **tx)
+    .await?;
     due::ask(&mut *tx, Due::Matching).await
 }
 
@@ -204,6 +215,32 @@ impl Store {
     pub async fn links(&self) -> Result<Vec<Link>, StoreError> {
         let rows = sqlx::query!("select user_guid, teams_id from teams_link order by user_guid").fetch_all(&self.pool).await?;
         Ok(rows.into_iter().map(|row| Link { user: UserGuid(row.user_guid), teams_user: TeamsUserId(row.teams_id) }).collect())
+    }
+
+    /// Whose link was taken away since everybody was last matched, and when.
+    ///
+    /// # Errors
+    /// Postgres cannot be asked.
+    pub async fn unlinked(&self) -> Result<Vec<(UserGuid, Timestamp)>, StoreError> {
+        let rows = sqlx::query!("select user_guid, at from teams_unlinked").fetch_all(&self.pool).await?;
+        Ok(rows.into_iter().map(|row| (UserGuid(row.user_guid), row.at.to_jiff())).collect())
+    }
+
+    /// These were matched without their links; whose link was taken away anew meanwhile still is to be.
+    ///
+    /// # Errors
+    /// Postgres could not.
+    pub async fn settle_unlinked(&self, unlinked: &[(UserGuid, Timestamp)]) -> Result<(), StoreError> {
+        let users: Vec<Uuid> = unlinked.iter().map(|(user, _)| user.0).collect();
+        let at = times(unlinked.iter().map(|(_, at)| at));
+        let settled = sqlx::query!(
+            "delete from teams_unlinked u using unnest($1::uuid[], $2::timestamptz[]) as n (user_guid, at)
+             where u.user_guid = n.user_guid and u.at = n.at",
+            &users,
+            at as _,
+        );
+        settled.execute(&self.pool).await?;
+        Ok(())
     }
 
     /// Who a user is in Teams: by a link at once, by the address as they were last matched.

@@ -119,7 +119,12 @@ impl Store {
     ///
     /// # Errors
     /// Postgres could not; nothing has changed.
-    pub async fn accept_directory(&self, expected: usize, by: &str, now: Timestamp) -> Result<Accepted, StoreError> {
+    pub async fn accept_directory(
+        &self,
+        expected: usize,
+        (by, actor): (&str, &Actor),
+        now: Timestamp,
+    ) -> Result<Accepted, StoreError> {
         let mut tx = self.begin().await?;
         let held = sqlx::query!(
             r#"select people, gone, unmatched, recent, cardinality(dropped) as "dropped!" from directory_refusal
@@ -135,16 +140,16 @@ impl Store {
             .await?;
         let counts =
             json!({"people": held.people, "gone": held.gone, "unmatched": held.unmatched, "recent": held.recent, "by": by});
-        remember(&mut tx, counts, now).await?;
+        remember(&mut tx, actor, counts, now).await?;
         sqlx::query!("delete from feed where name = $1", Feed::Directory.label()).execute(&mut *tx).await?;
         commit(tx).await?;
         Ok(Accepted::Done)
     }
 }
 
-async fn remember(tx: &mut Tx<'_>, accepted: Value, now: Timestamp) -> Result<(), StoreError> {
+async fn remember(tx: &mut Tx<'_>, actor: &Actor, accepted: Value, now: Timestamp) -> Result<(), StoreError> {
     let entry = Entry {
-        actor: &Actor::CommandLine,
+        actor,
         remote: None,
         action: "directory accepted",
         target: Target { kind: "directory", id: None },

@@ -168,13 +168,10 @@ async fn wake(tx: &mut Tx<'_>, users: &[Uuid], now: Timestamp) -> Result<(), Sto
     sqlx::query!(
         "update user_state s set revisit_at = least(s.revisit_at, '1980-01-01Z'), woken_by = s.woken_by | $3,
              confirm_at = case when p.teams_id is null then null
-                 when coalesce(g.mode, l.mode, 'none') <> 'none' or coalesce(g.user_may_change, l.user_may_change, false)
-                     then least(s.confirm_at, $2)
+                 when p.is_synchronised then least(s.confirm_at, $2)
                  else s.confirm_at end
-         from person p
-             left join teams_sync l on l.guid = p.location_guid
-             left join teams_sync g on g.guid = p.configuration_group_guid
-         where p.guid = s.user_guid and s.user_guid = any($1)",
+         from person_policy p
+         where p.user_guid = s.user_guid and s.user_guid = any($1)",
         users,
         now.to_sqlx(),
         Waker::Policy.bit(),

@@ -66,6 +66,15 @@ pub enum Answer<'a> {
     Forgotten,
 }
 
+/// Of which places something is asked.
+#[derive(Clone, Copy, Debug, Default)]
+struct Choice {
+    /// This one, whatever its state.
+    one: Option<Uuid>,
+    /// Those to be compared, and those last tried before this moment.
+    tried_before: Option<Timestamp>,
+}
+
 impl CareState {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Pending, Self::InStep, Self::Refused];
@@ -133,12 +142,23 @@ impl Row {
 }
 
 impl Store {
-    /// Places of XPhone's tree whose template is our concern: `Some(state)`: only those in that state.
+    /// Places of XPhone's tree whose template is our concern and still to be compared; with `before` also those that were not tried since
+    /// that moment. Whoever waits longest comes first.
     ///
     /// # Errors
     /// Postgres cannot be asked, or holds a word this version does not know.
-    pub async fn template_cares(&self, state: Option<CareState>) -> Result<Vec<Care>, StoreError> {
-        self.cares(state, None).await
+    pub async fn template_cares(&self, before: Option<Timestamp>) -> Result<Vec<Care>, StoreError> {
+        self.cares(Choice { tried_before: before, ..Choice::default() }).await
+    }
+
+    /// This place is tried now: others come first the next time, even if it fails. It also keeps those in order that are tried at once.
+    ///
+    /// # Errors
+    /// Postgres could not; it is tried before the others again.
+    pub async fn note_template_tried(&self, guid: Uuid, now: Timestamp) -> Result<(), StoreError> {
+        let noted = sqlx::query!("update template_care set tried_at = $2 where guid = $1", guid, now.to_sqlx());
+        noted.execute(&self.pool).await?;
+        Ok(())
     }
 
     /// What operators are told of a place's template; `None`: it is no concern of ours.
@@ -146,10 +166,10 @@ impl Store {
     /// # Errors
     /// Postgres cannot be asked, or holds a word this version does not know.
     pub async fn template_told(&self, guid: Uuid) -> Result<Option<Told>, StoreError> {
-        Ok(self.cares(None, Some(guid)).await?.pop().map(|care| care.told))
+        Ok(self.cares(Choice { one: Some(guid), ..Choice::default() }).await?.pop().map(|care| care.told))
     }
 
-    async fn cares(&self, state: Option<CareState>, guid: Option<Uuid>) -> Result<Vec<Care>, StoreError> {
+    async fn cares(&self, choice: Choice) -> Result<Vec<Care>, StoreError> {
         let rows = sqlx::query_as!(
             Row,
             r#"select c.guid, p.location as "location!", p.is_group as "is_group!", c.maker, c.state, c.refusal, c.detail, c.since,
@@ -159,10 +179,10 @@ impl Store {
                  join (select guid, guid as location, false as is_group from location
                      union all select guid, location_guid, true from configuration_group) p on p.guid = c.guid
                  left join profile_template t on t.guid = c.guid and t.creates
-             where ($1::text is null or c.state = $1) and ($2::uuid is null or c.guid = $2)
-             order by c.guid"#,
-            state.map(CareState::label),
-            guid,
+             where c.guid = $1 or $1 is null and (c.state = 'pending' or c.tried_at is null or c.tried_at < $2)
+             order by c.tried_at nulls first, c.guid"#,
+            choice.one,
+            choice.tried_before.map(ToSqlx::to_sqlx) as _,
         );
         rows.fetch_all(&self.pool).await?.into_iter().map(Row::care).collect()
     }

@@ -10,10 +10,7 @@ use crate::domain::presence::Presence;
 use crate::domain::reconcile::Reason;
 use crate::domain::slot::SlotName;
 use crate::domain::timeline::{Entry, Fate, Outcome, Over, Pushes, Sending, SlotChange, Waiting, Wakers};
-use crate::store::{Store, StoreError, Tx, known, rows};
-
-/// Pages of the table looked through in one statement, so that none takes long.
-const FORGET_PAGES: i64 = 1000;
+use crate::store::{FORGOTTEN_AT_ONCE, Store, StoreError, Tx, known, rows};
 
 struct Row {
     id: i64,
@@ -91,27 +88,19 @@ impl Store {
         Ok(entries)
     }
 
-    /// Forgets everybody's changes before this moment, a part of the table at a time.
+    /// Forgets some of everybody's changes before this moment, the oldest first; `false`: there may be more. Replicas that do so at once
+    /// take different ones.
     ///
     /// # Errors
     /// Postgres could not; what is left is forgotten the next time.
-    pub async fn forget_timeline(&self, before: Timestamp) -> Result<u64, StoreError> {
-        let pages =
-            sqlx::query_scalar!(r#"select pg_relation_size('timeline') / current_setting('block_size')::int8 as "pages!""#);
-        let pages = pages.fetch_one(&self.pool).await?;
-        let (mut page, mut forgotten) = (0, 0);
-        while page <= pages {
-            let (from, to) = (format!("({page},0)"), format!("({},0)", page + FORGET_PAGES));
-            let part = sqlx::query!(
-                "delete from timeline where ctid >= $1::text::tid and ctid < $2::text::tid and decided_at < $3",
-                from,
-                to,
-                before.to_sqlx(),
-            );
-            forgotten += part.execute(&self.pool).await?.rows_affected();
-            page += FORGET_PAGES;
-        }
-        Ok(forgotten)
+    pub async fn forget_timeline(&self, before: Timestamp) -> Result<bool, StoreError> {
+        let some = sqlx::query!(
+            "delete from timeline where ctid = any(array(
+                 select ctid from timeline where decided_at < $1 order by decided_at limit $2 for update skip locked))",
+            before.to_sqlx(),
+            FORGOTTEN_AT_ONCE,
+        );
+        Ok(some.execute(&self.pool).await?.rows_affected() < FORGOTTEN_AT_ONCE.unsigned_abs())
     }
 }
 

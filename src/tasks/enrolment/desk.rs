@@ -37,6 +37,8 @@ const ALIVE_FOR: SignedDuration = SignedDuration::from_secs(60);
 /// What a person must do.
 #[derive(Clone)]
 pub struct Begun {
+    /// Which attempt this is.
+    pub id: Uuid,
     /// The address to open.
     pub verification_uri: String,
     /// What to type there.
@@ -151,7 +153,8 @@ impl Clerk {
                     let code = &enrolment.code;
                     let (verification_uri, user_code) = (code.verification_uri.clone(), code.user_code.clone());
                     // Nobody can enter a code that nobody was told.
-                    if answer.send(Ok(Begun { verification_uri, user_code, expires_at: code.expires_at })).is_ok() {
+                    if answer.send(Ok(Begun { id: attempt.id, verification_uri, user_code, expires_at: code.expires_at })).is_ok()
+                    {
                         self.waiting().insert(attempt.id);
                         self.wait(&enrolment, &attempt, &asked).await;
                         self.waiting().remove(&attempt.id);

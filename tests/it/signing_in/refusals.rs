@@ -197,15 +197,16 @@ async fn an_id_token_that_is_not_for_this_sign_in_links_nothing() {
         browser.open(&back).await.says(status, words);
         world.graph_faults(json!({})).await;
     };
-    let again = "Please begin again";
-    check(json!({"forged": true}), 400, again).await;
-    check(json!({"claims": {"nonce": "of another sign-in"}}), 400, again).await;
-    check(json!({"claims": {"nonce": null}}), 400, again).await;
-    check(json!({"claims": {"aud": other}}), 400, again).await;
-    check(json!({"claims": {"iss": "https://login.microsoftonline.com/common/v2.0"}}), 400, again).await;
-    check(json!({"claims": {"exp": now - 301}}), 400, again).await;
-    check(json!({"claims": {"nbf": now + 301}}), 400, again).await;
-    check(json!({"claims": {"oid": null}}), 400, again).await;
+    // None of that is the person's doing.
+    let again = "You did nothing wrong";
+    check(json!({"forged": true}), 502, again).await;
+    check(json!({"claims": {"nonce": "of another sign-in"}}), 502, again).await;
+    check(json!({"claims": {"nonce": null}}), 502, again).await;
+    check(json!({"claims": {"aud": other}}), 502, again).await;
+    check(json!({"claims": {"iss": "https://login.microsoftonline.com/common/v2.0"}}), 502, again).await;
+    check(json!({"claims": {"exp": now - 301}}), 502, again).await;
+    check(json!({"claims": {"nbf": now + 301}}), 502, again).await;
+    check(json!({"claims": {"oid": null}}), 502, again).await;
     let issuer = format!("https://login.microsoftonline.com/{other}/v2.0");
     check(json!({"claims": {"tid": other, "iss": issuer}}), 403, "another organisation").await;
     check(json!({"claims": {"tid": other}}), 403, "another organisation").await;

@@ -1,6 +1,6 @@
 //! What a genuine validation token says. Pure: no I/O, no clock.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde::Deserialize;
@@ -8,11 +8,10 @@ use uuid::Uuid;
 
 use super::super::Refusal;
 use crate::config::Graph;
+use crate::jwks::LEEWAY;
 
 /// Microsoft Graph Change Tracking: to whom Entra ID gives these tokens.
 const PUBLISHER: Uuid = Uuid::from_u128(0x0bf3_0f3b_4a52_48df_9a82_2349_10c4_a086);
-/// How far clocks may be apart.
-const LEEWAY: SignedDuration = SignedDuration::from_mins(5);
 
 /// When a token is good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,20 +1,13 @@
 //! People who sign in with Entra ID: what their tokens must say.
 
-use jiff::{SignedDuration, Timestamp};
-use jsonwebtoken::{Algorithm, DecodingKey};
 use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::clock::Clock;
 use crate::config::Oidc;
 use crate::domain::ids::TeamsUserId;
-use crate::jwks::{self, KeysUnavailable, SigningKeys};
+use crate::jwks::{Doubt, KeysUnavailable, SigningKeys, is_in_time};
 use crate::store::api_token::Role;
-
-/// How far clocks may be apart.
-const LEEWAY: SignedDuration = SignedDuration::from_mins(1);
-/// A longer token is not looked at.
-const TOKEN_BYTES_MAX: usize = 16 * 1024;
 
 /// Verifies people's tokens. Share one: it holds the keys.
 pub struct Entra {
@@ -78,13 +71,7 @@ impl Entra {
     }
 
     pub async fn verify(&self, token: &str) -> Result<Person, Refusal> {
-        if token.len() > TOKEN_BYTES_MAX {
-            return Err(Refusal::NotGenuine("is too long"));
-        }
-        let header = jsonwebtoken::decode_header(token).map_err(|_| Refusal::NotGenuine("cannot be read"))?;
-        let key_id = header.kid.filter(|_| header.alg == Algorithm::RS256).ok_or(Refusal::NotGenuine("names no RS256 key"))?;
-        let key = self.keys.find(&key_id).await?.ok_or(Refusal::NotGenuine("is signed with an unknown key"))?;
-        self.judge(signed(token, &key)?)
+        self.judge(self.keys.claims(token).await?)
     }
 
     fn judge(&self, claims: Claims) -> Result<Person, Refusal> {
@@ -98,7 +85,7 @@ impl Entra {
         if !is_for_us {
             return Err(Refusal::NotGenuine("is for another audience"));
         }
-        if !claims.covers(self.clock.now()) {
+        if !is_in_time(claims.exp, claims.nbf, self.clock.now()) {
             return Err(Refusal::NotInTime);
         }
         let id = claims.oid.clone().or(claims.sub).ok_or(Refusal::NotGenuine("names nobody"))?;
@@ -108,15 +95,12 @@ impl Entra {
     }
 }
 
-fn signed(token: &str, key: &DecodingKey) -> Result<Claims, Refusal> {
-    jwks::signed(token, key).ok_or(Refusal::NotGenuine("is not signed by its key, or lacks a claim"))
-}
-
-impl Claims {
-    fn covers(&self, now: Timestamp) -> bool {
-        let now = now.as_second();
-        let leeway = LEEWAY.as_secs();
-        now < self.exp.saturating_add(leeway) && self.nbf.is_none_or(|not_before| now >= not_before.saturating_sub(leeway))
+impl From<Doubt> for Refusal {
+    fn from(doubt: Doubt) -> Self {
+        match doubt {
+            Doubt::NotGenuine(what) => Self::NotGenuine(what),
+            Doubt::Keys(unavailable) => Self::Keys(unavailable),
+        }
     }
 }
 

@@ -1,4 +1,5 @@
-//! Failed log-ins: how many are borne, from one address and from all together.
+//! Failed log-ins: how many are borne, from one address and from all together. Whoever has a good token is let in however many fail:
+//! behind one address there may be many, and nobody is to lock administrators out.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -6,6 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::clock::Clock;
 
@@ -15,8 +17,8 @@ const WINDOW: SignedDuration = SignedDuration::from_mins(1);
 pub const FAILURES_MAX: u32 = 10;
 /// Failures of all addresses in that time. Tokens cannot be guessed; this keeps guessers from keeping us busy.
 pub const FAILURES_OVERALL_MAX: u32 = 200;
-/// Whoever came in from an address in this time still may, however many fail elsewhere: nobody is to lock administrators out.
-const TRUSTED: SignedDuration = SignedDuration::from_hours(24);
+/// Tokens that are checked at once where too many have failed.
+const TURNS: usize = 2;
 /// Addresses that are remembered.
 const ADDRESSES_MAX: usize = 10_000;
 
@@ -25,24 +27,19 @@ const ADDRESSES_MAX: usize = 10_000;
 pub struct Limiter {
     clock: Clock,
     counts: Mutex<Counts>,
+    turns: Semaphore,
 }
 
 #[derive(Debug, Default)]
 struct Counts {
     overall: Window,
-    by_address: HashMap<IpAddr, Record>,
+    by_address: HashMap<IpAddr, Window>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Window {
     began: Option<Timestamp>,
     failures: u32,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Record {
-    window: Window,
-    succeeded_at: Option<Timestamp>,
 }
 
 impl Window {
@@ -65,43 +62,30 @@ impl Window {
     }
 }
 
-impl Record {
-    fn is_trusted(self, now: Timestamp) -> bool {
-        self.succeeded_at.is_some_and(|at| now.duration_since(at) < TRUSTED)
-    }
-}
-
 impl Limiter {
     pub fn new(clock: Clock) -> Self {
-        Self { clock, counts: Mutex::default() }
+        Self { clock, counts: Mutex::default(), turns: Semaphore::new(TURNS) }
     }
 
-    /// Fails with how long to wait.
-    pub fn pass(&self, from: IpAddr) -> Result<(), Duration> {
-        let now = self.clock.now();
-        let counts = self.counts();
-        let record = counts.by_address.get(&network(from)).copied().unwrap_or_default();
-        let overall = counts.overall.wait(now, FAILURES_OVERALL_MAX).filter(|_| !record.is_trusted(now));
-        match record.window.wait(now, FAILURES_MAX).or(overall) {
-            Some(wait) => Err(wait),
-            None => Ok(()),
-        }
+    /// To be held while a token is checked. Where too many have failed it is waited for, so that guessing keeps nobody busy; a good token
+    /// is let in all the same.
+    pub async fn turn(&self, from: IpAddr) -> Option<SemaphorePermit<'_>> {
+        let wait = self.counts().wait(from, self.clock.now());
+        if wait.is_some() { self.turns.acquire().await.ok() } else { None }
     }
 
-    pub fn note_failure(&self, from: IpAddr) {
+    /// Another one failed. `Some`: too many have, and it is told to wait that long.
+    pub fn note_failure(&self, from: IpAddr) -> Option<Duration> {
         let now = self.clock.now();
         let mut counts = self.counts();
-        counts.overall.count(now);
-        if let Some(record) = counts.record(from, now) {
-            record.window.count(now);
+        let wait = counts.wait(from, now);
+        if wait.is_none() {
+            counts.overall.count(now);
+            if let Some(window) = counts.window(from, now) {
+                window.count(now);
+            }
         }
-    }
-
-    pub fn note_success(&self, from: IpAddr) {
-        let now = self.clock.now();
-        if let Some(record) = self.counts().record(from, now) {
-            record.succeeded_at = Some(now);
-        }
+        wait
     }
 
     fn counts(&self) -> MutexGuard<'_, Counts> {
@@ -110,11 +94,16 @@ impl Limiter {
 }
 
 impl Counts {
+    fn wait(&self, from: IpAddr, now: Timestamp) -> Option<Duration> {
+        let own = self.by_address.get(&network(from)).and_then(|window| window.wait(now, FAILURES_MAX));
+        own.or_else(|| self.overall.wait(now, FAILURES_OVERALL_MAX))
+    }
+
     /// `None`: too many addresses are remembered; this one counts for all together only.
-    fn record(&mut self, from: IpAddr, now: Timestamp) -> Option<&mut Record> {
+    fn window(&mut self, from: IpAddr, now: Timestamp) -> Option<&mut Window> {
         let network = network(from);
         if self.by_address.len() >= ADDRESSES_MAX && !self.by_address.contains_key(&network) {
-            self.by_address.retain(|_, record| record.window.left(now).is_some() || record.is_trusted(now));
+            self.by_address.retain(|_, window| window.left(now).is_some());
             if self.by_address.len() >= ADDRESSES_MAX {
                 return None;
             }
@@ -133,6 +122,8 @@ fn network(address: IpAddr) -> IpAddr {
 
 #[cfg(test)]
 mod tests {
+    use futures::FutureExt;
+
     use super::*;
 
     fn limiter() -> (Limiter, Clock) {
@@ -145,46 +136,63 @@ mod tests {
     }
 
     #[test]
-    fn an_address_waits_for_the_end_of_its_window() {
+    fn an_address_is_told_to_wait_for_the_end_of_its_window() {
         let (limiter, clock) = limiter();
         let (one, other) = (address("10.0.0.1"), address("10.0.0.2"));
         for _ in 0..FAILURES_MAX {
-            assert_eq!(limiter.pass(one), Ok(()));
-            limiter.note_failure(one);
+            assert_eq!(limiter.note_failure(one), None);
         }
-        assert_eq!(limiter.pass(one), Err(Duration::from_mins(1)));
-        assert_eq!(limiter.pass(address("::ffff:10.0.0.1")), Err(Duration::from_mins(1)), "the same address");
-        assert_eq!(limiter.pass(other), Ok(()));
+        assert_eq!(limiter.note_failure(one), Some(Duration::from_mins(1)));
+        assert_eq!(limiter.note_failure(address("::ffff:10.0.0.1")), Some(Duration::from_mins(1)), "the same address");
+        assert_eq!(limiter.note_failure(other), None);
         clock.advance(SignedDuration::from_secs(59));
-        assert_eq!(limiter.pass(one), Err(Duration::from_secs(1)));
+        assert_eq!(limiter.note_failure(one), Some(Duration::from_secs(1)));
         clock.advance(SignedDuration::from_secs(1));
-        assert_eq!(limiter.pass(one), Ok(()));
+        assert_eq!(limiter.note_failure(one), None);
     }
 
     #[test]
-    fn many_addresses_lock_out_strangers_but_not_who_came_in_before() {
+    fn many_addresses_are_told_to_wait_together() {
         let (limiter, clock) = limiter();
-        let known = address("10.0.0.1");
-        limiter.note_success(known);
         for n in 0..FAILURES_OVERALL_MAX {
-            limiter.note_failure(IpAddr::V4((0x0b00_0000 + n).into()));
+            assert_eq!(limiter.note_failure(IpAddr::V4((0x0b00_0000 + n).into())), None);
         }
-        assert_eq!(limiter.pass(address("12.0.0.1")), Err(Duration::from_mins(1)));
-        assert_eq!(limiter.pass(known), Ok(()));
+        assert_eq!(limiter.note_failure(address("12.0.0.1")), Some(Duration::from_mins(1)));
         clock.advance(SignedDuration::from_mins(1));
-        assert_eq!(limiter.pass(address("12.0.0.1")), Ok(()));
+        assert_eq!(limiter.note_failure(address("12.0.0.1")), None);
+    }
+
+    #[tokio::test]
+    async fn whoever_failed_too_often_takes_turns_and_nobody_else() {
+        let (limiter, _) = limiter();
+        let (guesser, other) = (address("10.0.0.1"), address("10.0.0.2"));
+        assert!(limiter.turn(guesser).await.is_none(), "nothing has failed");
+        while limiter.note_failure(guesser).is_none() {}
+        let mut turns = Vec::new();
+        for _ in 0..TURNS {
+            turns.push(limiter.turn(guesser).await.unwrap());
+        }
+        assert!(limiter.turn(other).await.is_none());
+        let next = limiter.turn(guesser);
+        assert!(next.now_or_never().is_none(), "all turns are taken");
+        turns.pop();
+        assert!(limiter.turn(guesser).now_or_never().flatten().is_some());
     }
 
     #[test]
     fn a_network_of_version_6_is_one_address_and_memory_is_bounded() {
-        let (limiter, _) = limiter();
+        let (limiter, clock) = limiter();
         for n in 0..FAILURES_MAX {
-            limiter.note_failure(address(&format!("2001:db8::{n}")));
+            assert_eq!(limiter.note_failure(address(&format!("2001:db8::{n}"))), None);
         }
-        assert!(limiter.pass(address("2001:db8::ffff")).is_err());
-        assert!(limiter.pass(address("2001:db8:0:1::1")).is_ok());
+        assert!(limiter.note_failure(address("2001:db8::ffff")).is_some());
+        assert!(limiter.note_failure(address("2001:db8:0:1::1")).is_none());
+        clock.advance(SignedDuration::from_mins(1));
         for n in 0..u32::try_from(ADDRESSES_MAX).unwrap() + 10 {
-            limiter.note_failure(IpAddr::V4(n.into()));
+            let now = clock.now();
+            if let Some(window) = limiter.counts().window(IpAddr::V4(n.into()), now) {
+                window.count(now);
+            }
         }
         assert!(limiter.counts().by_address.len() <= ADDRESSES_MAX);
     }

@@ -2,6 +2,7 @@
 
 mod entra;
 mod limiter;
+mod pace;
 mod permit;
 
 use std::net::{IpAddr, SocketAddr};
@@ -23,6 +24,7 @@ use crate::store::workstation::{self, Workstation};
 use crate::store::{Store, StoreError};
 use entra::Entra;
 use limiter::Limiter;
+use pace::Pace;
 
 pub use permit::{
     Administrator, Anybody, LocalOperator, LocalViewer, Operator, OperatorNotSelf, OperatorOrSelf, Reporter, Viewer, ViewerOrOwn,
@@ -39,6 +41,7 @@ struct Inner {
     bootstrap: Option<SecretString>,
     entra: Option<Entra>,
     limiter: Limiter,
+    pace: Pace,
 }
 
 impl std::fmt::Debug for Auth {
@@ -82,7 +85,16 @@ impl Auth {
     #[must_use]
     pub fn new(store: Store, clock: Clock, bootstrap: Option<SecretString>, entra: Option<(&Oidc, reqwest::Client)>) -> Self {
         let entra = entra.map(|(settings, http)| Entra::new(settings, http, clock.clone()));
-        Self(Arc::new(Inner { store, limiter: Limiter::new(clock.clone()), clock, bootstrap, entra }))
+        let (limiter, pace) = (Limiter::new(clock.clone()), Pace::new(clock.clone()));
+        Self(Arc::new(Inner { store, limiter, pace, clock, bootstrap, entra }))
+    }
+
+    /// People without a role change little about themselves, and not again and again.
+    fn step(&self, person: TeamsUserId) -> Result<(), Problem> {
+        self.0.pace.step(person).map_err(|wait| {
+            let detail = format!("you changed a lot within ten minutes; try again in {} s", wait.as_secs().max(1));
+            Problem::new(Kind::TooManyChanges, detail).retry_after(wait)
+        })
     }
 
     async fn caller(&self, parts: &Parts) -> Result<Caller, Problem> {
@@ -93,19 +105,16 @@ impl Auth {
             return Err(Problem::new(Kind::NotSignedIn, detail));
         };
         let limiter = &self.0.limiter;
-        limiter.pass(remote).map_err(|wait| {
-            let detail = format!("too many log-ins failed; try again in {} s", wait.as_secs().max(1));
-            Problem::new(Kind::TooManyFailures, detail).retry_after(wait)
-        })?;
+        let _turn = limiter.turn(remote).await;
         match self.0.find(token, remote).await {
-            Ok(caller) => {
-                limiter.note_success(remote);
-                Ok(caller)
-            }
-            Err(NotIn::Failed(detail)) => {
-                limiter.note_failure(remote);
-                Err(Problem::new(Kind::NotSignedIn, detail))
-            }
+            Ok(caller) => Ok(caller),
+            Err(NotIn::Failed(detail)) => Err(match limiter.note_failure(remote) {
+                None => Problem::new(Kind::NotSignedIn, detail),
+                Some(wait) => {
+                    let detail = format!("too many log-ins failed; try again in {} s", wait.as_secs().max(1));
+                    Problem::new(Kind::TooManyFailures, detail).retry_after(wait)
+                }
+            }),
             Err(NotIn::Told(problem)) => Err(problem),
         }
     }

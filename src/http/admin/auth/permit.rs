@@ -256,6 +256,13 @@ impl<W: Wants> FromRequestParts<Admin> for ForUser<W> {
         if !is_own {
             within(&caller, who.location)?;
         }
-        Ok(Self { is_self: is_own && with_role(&caller, W::ROLE).is_err(), caller, who, wants: PhantomData })
+        let is_self = is_own && with_role(&caller, W::ROLE).is_err();
+        if is_self
+            && !parts.method.is_safe()
+            && let Some(person) = caller.teams
+        {
+            admin.auth.step(person)?;
+        }
+        Ok(Self { is_self, caller, who, wants: PhantomData })
     }
 }

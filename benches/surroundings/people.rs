@@ -11,7 +11,7 @@ use presence_gateway::domain::reconcile::TEAMS_PROFILE;
 use presence_gateway::domain::subscription::AccountId;
 use presence_gateway::graph::certificate::NotificationCertificate;
 use presence_gateway::store::audit::{Actor, Entry, Target};
-use presence_gateway::store::directory::{Location, Status};
+use presence_gateway::store::directory::{Location, Missing, Status};
 use presence_gateway::store::feed::Feed;
 use presence_gateway::store::lease::Lease;
 use presence_gateway::store::subscription::StoredSubscription;
@@ -81,7 +81,7 @@ impl People {
             let account = AccountId(Uuid::new_v4());
             let name = format!("subscriber-{}@bench.example", account.0);
             let target = Target { kind: "subscriber_account", id: None };
-            let (actor, action) = (&Actor::CommandLine, "subscriber account enrolled");
+            let (actor, action) = (&Actor::CommandLine(None), "subscriber account enrolled");
             let entry = Entry { actor, remote: None, action, target, before: None, after: None };
             let mut tx = store.begin().await?;
             store.enrol_account(&mut tx, (account, &name), &SecretString::from("never used"), &entry, now).await?;
@@ -121,10 +121,10 @@ impl People {
         };
         let locations = [Location { guid: location, name: "Everybody".to_owned(), groups: Vec::new() }];
         let statuses = [status(self.available, StatusKind::Available), status(self.busy, StatusKind::Busy)];
-        let people = difference(&[], self.teams.iter().zip(&self.xphone).map(person).collect());
+        let people = difference(&[], self.teams.iter().zip(&self.xphone).map(person).collect(), &[]);
         let lease = Lease { name: "directory", holder: Uuid::new_v4() };
         let is_told = store.hold_lease(lease.name, lease.holder, now, SignedDuration::from_secs(1)).await?
-            && store.replace_tree(Some(&locations), &statuses, lease).await?
+            && store.replace_tree(Some(&locations), &statuses, Missing::Gone, lease).await?
             && store.write_difference(&people, lease, now).await?;
         store.release_lease(lease).await?;
         if is_told { Ok(()) } else { Err("somebody else writes people".into()) }

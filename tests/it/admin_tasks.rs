@@ -82,4 +82,10 @@ async fn tasks_are_told_page_by_page_with_their_runs() {
     assert_eq!(list("limit=1&after=directory").await["items"][0]["name"], "listener");
     assert_eq!(list("after=upkeep").await, json!({"items": [], "next": null}));
     assert_eq!(list("after=nothing").await, json!({"items": [], "next": null}));
+    for strange in ["%00".to_owned(), "x".repeat(257)] {
+        let request = world.admin_request(Method::GET, &format!("v1/tasks?after={strange}")).bearer_auth(&token);
+        check_problem(request, 400, "bad-query").await;
+        let request = world.admin_request(Method::GET, &format!("v1/locations?search={strange}")).bearer_auth(&token);
+        check_problem(request, 400, "bad-query").await;
+    }
 }

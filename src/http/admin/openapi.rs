@@ -11,6 +11,7 @@ use utoipa::openapi::{
 };
 use utoipa::{OpenApi as _, PartialSchema, ToSchema};
 
+use super::microphone_sync::MicrophoneSync;
 use crate::http::problem::{Kind, Problem, ProblemDetails};
 
 const MEDIA_TYPE: &str = "application/problem+json";
@@ -76,6 +77,11 @@ pub fn complete(mut document: OpenApi) -> OpenApi {
     let components = document.components.get_or_insert_default();
     let inherited = components.schemas.iter_mut().filter(|(name, _)| name.starts_with("Inherited_"));
     inherited.for_each(|(_, schema)| set_may_be_null(schema));
+    if let Some(RefOr::T(Schema::Object(table))) = components.schemas.get_mut(MicrophoneSync::name().as_ref())
+        && let Some(RefOr::T(Schema::Array(entries))) = table.properties.get_mut("processes")
+    {
+        entries.unique_items = true;
+    }
     for (name, only_one_of) in ONLY_ONE_OF {
         if let Some(schema) = components.schemas.get_mut(name) {
             narrow(schema, only_one_of);

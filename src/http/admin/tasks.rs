@@ -10,7 +10,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::auth::{Operator, Viewer};
-use super::extract::Asked;
+use super::extract::{self, Asked};
 use super::page::{self, Page, Paging};
 use crate::http::Admin;
 use crate::http::problem::Problem;
@@ -58,7 +58,7 @@ pub fn router() -> OpenApiRouter<Admin> {
         (status = 400, description = "bad-query")))]
 async fn list(_: Viewer, State(admin): State<Admin>, Asked(paging): Asked<Paging>) -> Result<Json<Page<Task>>, Problem> {
     let limit = page::limit(paging.limit)?;
-    let after = paging.after;
+    let after = extract::text("after", paging.after)?;
     let records = admin.metrics.task_records();
     let task = |(name, does): (&str, &'static str)| {
         let record = records.get(name).cloned().unwrap_or_default();

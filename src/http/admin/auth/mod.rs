@@ -86,7 +86,7 @@ impl Auth {
     pub fn new(store: Store, clock: Clock, bootstrap: Option<SecretString>, entra: Option<(&Oidc, reqwest::Client)>) -> Self {
         let entra = entra.map(|(settings, http)| Entra::new(settings, http, clock.clone()));
         let (limiter, pace) = (Limiter::new(clock.clone()), Pace::new(clock.clone()));
-        Self(Arc::new(Inner { store, limiter, pace, clock, bootstrap, entra }))
+        Self(Arc::new(Inner { store, clock, bootstrap, entra, limiter, pace }))
     }
 
     /// People without a role change little about themselves, and not again and again.

@@ -236,11 +236,8 @@ impl Metrics {
                 "When a task last succeeded in this gateway, in seconds since 1970",
             ),
             registry,
-<<<<<<< HEAD
             catalogue: make.made().into(),
-=======
             problems: Arc::default(),
->>>>>>> 712ac6f (http, store, tasks: Close what reviews of policy, people and the admin API left open)
             _provider: provider,
         })
     }

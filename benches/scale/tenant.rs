@@ -8,6 +8,7 @@ use presence_gateway::clock::Clock;
 use presence_gateway::command::sign_in::enrol;
 use presence_gateway::config::{Config, Sources};
 use presence_gateway::store::Store;
+use presence_gateway::store::audit::Actor;
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -97,7 +98,8 @@ impl Tenant {
                     let path = format!("device-codes/{}/approve", code.await?);
                     emulators.graph(Method::POST, &path, &json!({ "user_principal_name": name })).await
                 };
-                let (signed_in, entered) = tokio::join!(enrol(config, store, clock, &name, show), enter);
+                let (signed_in, entered) =
+                    tokio::join!(enrol(config, store, clock, &name, &Actor::CommandLine(None), show), enter);
                 entered?;
                 signed_in?;
                 enrolled.fetch_add(1, Ordering::Relaxed);

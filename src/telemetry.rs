@@ -123,7 +123,7 @@ impl Metrics {
                 "From a change's arrival to the push that follows from it, by direction: `teams_to_xphone`, `xphone_to_teams`",
                 &CHANGE_BOUNDARIES_SECONDS,
             ),
-            shown: make.gauge("shown", &["slot"], "What is shown, or on its way, by slot"),
+            shown: make.gauge("shown", &["slot"], "What may still be visible, by slot: meant to be shown, or not yet known to be gone"),
             slots_ended: make.counter("slot_ended", &["slot", "cause"], "What was shown and ended, by slot and cause"),
             outbox_depth: make.gauge("outbox_depth", &[], "Pushes waiting"),
             outbox_oldest: make.gauge_seconds("outbox_oldest", &[], "Age of the oldest push waiting"),

@@ -137,7 +137,7 @@ async fn dispatch(line: CommandLine, surroundings: Surroundings) -> Result<ExitC
         Command::Mapping => mapping::run(),
         Command::Directory(directory) => directory.run(&sources, &actor).await,
         Command::Statuses => statuses::run(&sources).await,
-        Command::Tree(tree) => tree.run(&sources).await,
+        Command::Tree(tree) => tree.run(&sources, &actor).await,
         Command::Withdraw(withdraw) => Box::pin(withdraw.run(&sources)).await,
         Command::Decrypt(decrypt) => decrypt.run(),
     }

@@ -39,7 +39,7 @@ enum Act {
 }
 
 impl Tree {
-    pub(super) async fn run(self, sources: &Sources) -> Result<ExitCode, Failure> {
+    pub(super) async fn run(self, sources: &Sources, actor: &Actor) -> Result<ExitCode, Failure> {
         let Act::Import { file, dry_run } = self.act;
         let bytes = if file.as_os_str() == "-" { bytes(std::io::stdin())? } else { bytes(std::fs::File::open(&file)?)? };
         let membership = match parse(&bytes) {
@@ -64,7 +64,7 @@ impl Tree {
             return Ok(ExitCode::FAILURE);
         }
         store.migrate().await?;
-        let imported = store.import_tree(&membership, &Actor::CommandLine, Clock::system().now()).await?;
+        let imported = store.import_tree(&membership, actor, Clock::system().now()).await?;
         say("imported", imported);
         Ok(ExitCode::SUCCESS)
     }

@@ -75,7 +75,8 @@ fn columns(facts: &[XphoneFact]) -> Columns {
 
 impl Store {
     /// Records facts, at most one a user and [`XPHONE_FACTS_MAX`] in all, that arrived at `now`. Where a client has just connected,
-    /// Teams is to be read. Woken is only whose own presence may have changed: what we set there ourselves changes nobody's.
+    /// Teams is to be read. Woken is only whose own presence may have changed: what we set there ourselves changes nobody's. Who is heard
+    /// of for the first time comes after fresh changes: that may be thousands.
     ///
     /// `None`: the lease is another's by now, who may know newer facts, and nothing was recorded. It stays ours until this is done.
     ///
@@ -106,7 +107,8 @@ impl Store {
                     xphone_observed_at = $8,
                     confirm_at = case when n.started then least(s.confirm_at, $8) else s.confirm_at end,
                     changed_at = case when n.matters then coalesce(s.changed_at, $8) else s.changed_at end,
-                    revisit_at = case when n.matters then 'epoch' else s.revisit_at end,
+                    revisit_at = case when not n.matters then s.revisit_at
+                        when s.xphone_observed_at is null then least(s.revisit_at, '1980-01-01Z') else 'epoch' end,
                     woken_by = case when n.matters then s.woken_by | $9 else s.woken_by end,
                     trace = case when n.matters then coalesce(n.trace, s.trace) else s.trace end
                 from (

@@ -39,6 +39,7 @@ async fn every_task_is_listed_and_can_be_let_run() {
         &tasks.sweep,
         &tasks.templates,
         tasks.logins.as_ref().unwrap(),
+        &tasks.heartbeat,
         &tasks.upkeep,
     ];
     assert_eq!(names, all.map(|task| task.name().to_owned()));

@@ -40,7 +40,7 @@ const MAY_READ_EVERYBODY: [(&str, &str); 15] = [
     ("policy_unwoken", "only while a change of policy is carried out; then its own people"),
     ("select s.on_trial from person p", "an administrator looks at a trial"),
     ("p.match as matched, p.teams_id, p.location_guid", "an administrator looks for people"),
-    ("delete from kept_login k using person p", "once an hour, and after a change of policy"),
+    ("delete from kept_login k using person_policy e", "once an hour, and after a change of policy"),
     ("update user_state set teams_availability = null", "the end of a withdrawal forgets what was observed of everybody"),
     ("as preferred from user_state u where exists", "the beginning of a withdrawal wakes everybody for whom something is shown"),
 ];

@@ -34,7 +34,7 @@ impl Store {
         let mut tx = self.begin().await?;
         let before = count(&mut tx).await?;
         let locations = with_guids(&mut tx, membership).await?;
-        super::replace_tree(&mut tx, &locations).await?;
+        super::replace_tree(&mut tx, &locations, super::Missing::Gone).await?;
         replace_seats(&mut tx, membership, &locations).await?;
         let after = count(&mut tx).await?;
         let told = |imported: &Imported| {

@@ -24,7 +24,7 @@ async fn every_task_is_listed_and_can_be_let_run() {
     let world = World::new().await;
     let names = world.task_names().await;
     let tasks = &world.app.tasks;
-    let all: [&dyn presence_gateway::tasks::driver::Task; 15] = [
+    let all: [&dyn presence_gateway::tasks::driver::Task; 16] = [
         &tasks.directory,
         &tasks.listener,
         &tasks.appointments,

@@ -86,7 +86,7 @@ impl Server {
             group: String::new(),
         };
         let tree = membership(NAMES.map(row)).map_err(|complaints| complaints.join(", "))?;
-        store.import_tree(&tree, &Actor::CommandLine, Clock::system().now()).await?;
+        store.import_tree(&tree, &Actor::CommandLine(None), Clock::system().now()).await?;
         let places = store.locations(&Cut { limit: 1, ..Cut::default() }).await?;
         Ok(places.first().ok_or("the imported location is not there")?.guid)
     }

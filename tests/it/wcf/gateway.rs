@@ -52,7 +52,7 @@ impl Story {
             group: String::new(),
         };
         let tree = membership([row(ANNA, "Munich")]).unwrap();
-        world.app.store.import_tree(&tree, &Actor::CommandLine, world.clock.now()).await.unwrap();
+        world.app.store.import_tree(&tree, &Actor::CommandLine(None), world.clock.now()).await.unwrap();
         world.directory().await;
         let people = world.app.store.people().await.unwrap();
         let [person] = people.as_slice() else { panic!("{people:?}") };

@@ -80,6 +80,9 @@ fn other(subject: &str, message: &str) -> String {
     if ["invalid digit", "number too", "cannot parse integer"].iter().any(|start| message.starts_with(start)) {
         return format!("{subject} must be a whole number that is not too large");
     }
+    if message == "expected value" {
+        return format!("{subject} must be {}", kind(""));
+    }
     if subject == "this" { message.to_owned() } else { format!("{subject}: {message}") }
 }
 
@@ -127,7 +130,7 @@ mod tests {
     fn what_is_wrong_with_a_body_is_said_with_the_field_and_what_is_allowed() {
         let check = |body: &str, expected: &str| assert_eq!(of_body(body), expected, "{body}");
         check(r#"{"word":"fourth","is_on":true}"#, "word must be one of `not_one`, `another`, `third`");
-        check(r#"{"word":1,"is_on":true}"#, "word must be a text");
+        check(r#"{"word":1,"is_on":true}"#, "word must be something else: see the documentation");
         check(r#"{"word":"third","is_on":"yes"}"#, "is_on must be true or false");
         check(r#"{"word":"third"}"#, "the field `is_on` is missing");
         check(

@@ -76,7 +76,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, by status.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::BadGuid,
         Self::BadQuery,
         Self::BadJson,

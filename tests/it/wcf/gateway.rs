@@ -115,7 +115,7 @@ fn with_ours(status: &str, text: &str) -> String {
 #[tokio::test]
 #[ignore = "needs Mono: deploy/test-wcf"]
 async fn a_teams_call_shows_in_xphone_and_goes() {
-    let story = Story::begin().await;
+    let story = Box::pin(Story::begin()).await;
     story.compare().await;
     story.world.teams(story.anna, "Busy/InACall").await;
     story.world.settle().await;
@@ -131,7 +131,7 @@ async fn a_teams_call_shows_in_xphone_and_goes() {
 #[tokio::test]
 #[ignore = "needs Mono: deploy/test-wcf"]
 async fn an_xphone_call_shows_in_teams_and_goes() {
-    let story = Story::begin().await;
+    let story = Box::pin(Story::begin()).await;
     story.host.order(&["telephone", ANNA, "Busy"]).await.unwrap();
     story.until_in_teams("Busy/InACall").await;
     story.host.order(&["telephone", ANNA, "Free"]).await.unwrap();
@@ -141,7 +141,7 @@ async fn an_xphone_call_shows_in_teams_and_goes() {
 #[tokio::test]
 #[ignore = "needs Mono: deploy/test-wcf"]
 async fn what_nothing_ends_by_itself_the_gateway_ends() {
-    let story = Story::begin().await;
+    let story = Box::pin(Story::begin()).await;
     story.world.teams(story.anna, "Busy/InACall").await;
     story.world.settle().await;
     assert_eq!(story.shown().await, with_ours(BUSY, ON_THE_PHONE));

@@ -246,9 +246,9 @@ fn while_it_is_reported_its_end_is_moved_on() {
     let mut pushes = 0;
     for _ in 0..24 * 120 {
         anna.0.now += HEARTBEAT;
-        let (shown, pushed) = anna.uses(&["zoom"]);
+        let (shown, is_sent) = anna.uses(&["zoom"]);
         assert_eq!(shown.as_deref(), Some(ZOOM));
-        pushes += i32::from(pushed);
+        pushes += i32::from(is_sent);
     }
     assert_eq!(pushes, 4, "in a day, at half time each");
 }

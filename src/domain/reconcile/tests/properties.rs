@@ -86,7 +86,7 @@ prop_compose! {
     ) -> Snapshot {
         let remembered = remembered.map(|(native, ago)| Remembered { native, since: morning() - ago });
         let teams_user = matched.then_some(ANNA);
-        Snapshot { policy, teams_user, teams, remembered, xphone, profiles, busy_status, appointment, microphone, ..quiet() }
+        Snapshot { policy, teams_user, teams, remembered, xphone, profiles, busy_status, microphone, appointment, ..quiet() }
     }
 }
 

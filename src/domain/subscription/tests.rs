@@ -138,11 +138,12 @@ fn a_failing_accounts_users_go_where_there_is_room_at_once() {
 
 #[test]
 fn changes_wait_for_one_another() {
-    let held = [held(1, 0..3)];
     let mut debounce = Debounce::default();
-    debounce.look(&users(0..3), &held, NOW);
+    debounce.look(&users(0..3), &[held(1, 0..3)], NOW);
     let mut at = |wanted: std::ops::Range<u128>, seconds: i64| {
         let (wanted, now) = (users(wanted), NOW + SignedDuration::from_secs(seconds));
+        // It has been renewed all the while.
+        let held = [Held { expires_at: now + SUBSCRIPTION_LIFE, renew_at: now + RENEWAL_AFTER_MIN, ..held(1, 0..3) }];
         debounce.look(&wanted, &held, now);
         plan(&wanted, &[account(1)], &held, &debounce, now)
     };

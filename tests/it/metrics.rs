@@ -190,9 +190,10 @@ async fn clocks_that_differ_are_told() {
     let (world, _) = World::with_people(["anna"]).await;
     let skew = |against| world.metric(against);
     let (database, graph) = (r#"clock_skew_seconds{against="database"}"#, r#"clock_skew_seconds{against="graph"}"#);
-    // The story's clock stands; the database's and Graph's answers tell the machine's time.
+    // The story's clock stands, and so does the emulated Graph's; the database tells the machine's time.
     let before = [skew(database).await, skew(graph).await];
     world.advance(jiff::SignedDuration::from_secs(5000));
+    world.graph_faults(serde_json::json!({"date_ahead_seconds": -5000})).await;
     world.tend_subscriptions().await;
     world.sweep().await;
     for (before, after) in before.into_iter().zip([skew(database).await, skew(graph).await]) {

@@ -24,7 +24,7 @@ const OF_USERS: [&str; 9] = [
 
 /// What may read everybody: by words that only that statement has, and why. None of it is done for a notification, an event, a
 /// decision, a push or a page of a sweep.
-const MAY_READ_EVERYBODY: [(&str, &str); 15] = [
+const MAY_READ_EVERYBODY: [(&str, &str); 16] = [
     (
         "select guid, name, email, location_guid, configuration_group_guid, match, teams_id from person",
         "each reading of the directories",
@@ -40,6 +40,7 @@ const MAY_READ_EVERYBODY: [(&str, &str); 15] = [
     ("policy_unwoken", "only while a change of policy is carried out; then its own people"),
     ("select s.on_trial from person p", "an administrator looks at a trial"),
     ("p.match as matched, p.teams_id, p.location_guid", "an administrator looks for people"),
+    ("union all select 'kept login', refresh_token", "`check` tries whether the keys open what is sealed"),
     ("delete from kept_login k using person_policy e", "once an hour, and after a change of policy"),
     ("update user_state set teams_availability = null", "the end of a withdrawal forgets what was observed of everybody"),
     ("as preferred from user_state u where exists", "the beginning of a withdrawal wakes everybody for whom something is shown"),

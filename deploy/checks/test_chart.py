@@ -211,13 +211,17 @@ class Rendered(unittest.TestCase):
 
     def test_a_section_in_a_section_arrives_as_well(self):
         these = changed(SETS["least"], "settings.xphone.transport", "net-tcp")
-        these = changed(these, "settings.xphone.base_url", "")
+        for unused in ["settings.xphone.base_url", "settings.xphone.account_name", "secrets.xphonePassword.key"]:
+            these = changed(these, unused, "")
         these = changed(these, "settings.xphone.net_tcp.address", "net.tcp://xphone.example:3344/")
         these = changed(these, "settings.xphone.net_tcp.presence_states.busy", "00000000-0000-0000-0000-000000000003")
         told = environment(only(rendered(these), "Deployment")["spec"]["template"]["spec"]["containers"][0])
         self.assertEqual(told["GATEWAY__XPHONE__NET_TCP__ADDRESS"], "net.tcp://xphone.example:3344/")
         self.assertEqual(told["GATEWAY__XPHONE__NET_TCP__PRESENCE_STATES__BUSY"], "00000000-0000-0000-0000-000000000003")
-        self.assertNotIn("GATEWAY__XPHONE__BASE_URL", told)
+        for unused in ["BASE_URL", "ACCOUNT_NAME", "PASSWORD_FILE"]:
+            self.assertNotIn(f"GATEWAY__XPHONE__{unused}", told)
+        with self.assertRaisesRegex(Exception, "secrets.xphonePassword.key is needed"):
+            rendered(changed(SETS["least"], "secrets.xphonePassword.key", ""))
 
     def test_each_service_leads_to_its_listener_of_the_gateways_alone(self):
         for name, these in SETS.items():

@@ -176,8 +176,11 @@ capabilities:
 {{- if ne (empty $s.graphClientCertificate.key) (empty $s.graphClientKey.key) -}}
 {{- fail "secrets.graphClientCertificate and secrets.graphClientKey go together" -}}
 {{- end -}}
-{{- $all := list "graph.tenant_id" "graph.client_id" "xphone.account_name" -}}
-{{- if ne (toString (get .Values.settings.xphone "transport")) "net-tcp" }}{{ $all = append $all "xphone.base_url" }}{{ end -}}
+{{- $all := list "graph.tenant_id" "graph.client_id" -}}
+{{- if ne (toString (get .Values.settings.xphone "transport")) "net-tcp" -}}
+{{- $all = concat $all (list "xphone.base_url" "xphone.account_name") -}}
+{{- if empty $s.xphonePassword.key }}{{ fail "secrets.xphonePassword.key is needed" }}{{ end -}}
+{{- end -}}
 {{- range $needed := $all -}}
 {{- $path := splitList "." $needed -}}
 {{- if empty (get (get $.Values.settings (first $path) | default dict) (last $path)) -}}

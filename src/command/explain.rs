@@ -11,10 +11,11 @@ use super::output::{print, say};
 use crate::clock::Clock;
 use crate::config::Sources;
 use crate::domain::explanation::{Explanation, Holds, Letter, MicrophoneUse, PolicySays, Shows, SlotSays, TeamsSays, XphoneSays};
-use crate::domain::mapping::TeamsNative;
+use crate::domain::mapping::{StatusKind, TeamsNative};
 use crate::domain::microphone::MicrophoneSync;
 use crate::domain::policy::Level;
 use crate::domain::presence::Presence;
+use crate::domain::reconcile::Profile;
 use crate::domain::reconcile::{Echo, Source};
 use crate::domain::slot::{Audience, Look, SlotName};
 use crate::domain::template::ProfileTemplate;
@@ -104,7 +105,22 @@ fn describe_policy(text: &mut String, explanation: &Explanation) -> std::fmt::Re
     let kept = if policy.remember_login_data { "kept" } else { "not kept" };
     writeln!(text, "login data    {kept} (from {})", policy.set_at.label())?;
     writeln!(text, "microphone    {}", microphone_says(&explanation.microphone))?;
-    writeln!(text, "template      {}", template_says(&explanation.template))
+    writeln!(text, "template      {}", template_says(&explanation.template))?;
+    writeln!(text, "profiles      {}", profiles_say(&explanation.profiles))?;
+    if !explanation.has_busy_status {
+        writeln!(text, "              XPhone has no status *busy*")?;
+    }
+    Ok(())
+}
+
+/// In the order of *My Profiles*: which one is used follows from it.
+fn profiles_say(profiles: &[Profile]) -> String {
+    let one = |profile: &Profile| {
+        let status = profile.status.map_or("another status", StatusKind::label);
+        let state = if profile.active { "" } else { ", not active" };
+        format!("{} ({status}{state})", profile.name)
+    };
+    if profiles.is_empty() { "none".to_owned() } else { profiles.iter().map(one).collect::<Vec<_>>().join(", ") }
 }
 
 fn microphone_says(microphone: &Holds<MicrophoneSync>) -> String {

@@ -36,8 +36,8 @@ pub struct Ticket {
 /// Who made a ticket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Maker {
-    /// The user, with no other right than being that user.
-    pub is_own: bool,
+    /// Whoever made it may not take an account that is somebody else's: the user alone, or somebody who reaches one location only.
+    pub takes_nothing: bool,
     /// As the audit log calls them; `None`: it was not noted.
     pub kind: Option<String>,
     /// Which token, which person.
@@ -45,10 +45,10 @@ pub struct Maker {
 }
 
 impl Maker {
-    /// Whoever asks for a ticket, for themselves alone or not.
+    /// Whoever asks for a ticket, and whether with it they may take an account that is somebody else's.
     #[must_use]
-    pub fn new(actor: &Actor, is_own: bool) -> Self {
-        Self { is_own, kind: Some(actor.kind().to_owned()), name: actor.name().map(str::to_owned) }
+    pub fn new(actor: &Actor, takes_nothing: bool) -> Self {
+        Self { takes_nothing, kind: Some(actor.kind().to_owned()), name: actor.name().map(str::to_owned) }
     }
 }
 
@@ -78,7 +78,7 @@ pub async fn make_ticket(
         user.0,
         now.to_sqlx(),
         expires_at.to_sqlx(),
-        maker.is_own,
+        maker.takes_nothing,
         maker.kind.as_deref(),
         maker.name.as_deref(),
     );
@@ -115,7 +115,7 @@ pub async fn use_ticket(tx: &mut Tx<'_>, ticket: &str, now: Timestamp) -> Result
         (now - SIGN_IN_LIFE).to_sqlx(),
     );
     let Some(marked) = marked.fetch_optional(&mut **tx).await? else { return Ok(None) };
-    let maker = Maker { is_own: marked.is_own, kind: marked.maker_kind, name: marked.maker_name };
+    let maker = Maker { takes_nothing: marked.is_own, kind: marked.maker_kind, name: marked.maker_name };
     let person = sqlx::query!(
         r#"select p.email, e.remember_login_data as "remembers!"
            from person p join person_policy e on e.user_guid = p.guid where p.guid = $1"#,
@@ -143,7 +143,7 @@ impl Store {
             user: UserGuid(row.user_guid),
             email: row.email,
             remembers_login: row.remembers,
-            maker: Maker { is_own: row.is_own, kind: row.maker_kind, name: row.maker_name },
+            maker: Maker { takes_nothing: row.is_own, kind: row.maker_kind, name: row.maker_name },
         }))
     }
 

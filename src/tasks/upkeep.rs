@@ -49,6 +49,8 @@ impl Task for Upkeep {
             self.store.forget_tickets(now).await?;
             self.store.forget_enrolments(now - ENROLMENTS_KEPT).await?;
             self.store.forget_left_accounts(now).await?;
+            // Where nobody can sign in any more, no other task does it.
+            self.store.forget_unwanted_logins().await?;
             self.store.seal_anew().await?;
             // The rest of what is many comes in its turn.
             Ok(if self.store.forget_timeline(shown_before).await? { Progress::Idle } else { Progress::More })

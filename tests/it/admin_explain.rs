@@ -224,3 +224,17 @@ async fn who_may_not_or_names_nobody_lets_nobody_be_looked_at() {
     check_problem(unknown, 400, "bad-guid").await;
     assert!(world.app.store.audit(None, 10).await.unwrap().iter().all(|change| change.action != "reconciled"));
 }
+
+#[tokio::test]
+async fn which_account_watches_is_told_only_to_whoever_may_list_accounts() {
+    let (world, [anna]) = World::with_people(["anna"]).await;
+    let watched = async |token: String| {
+        let explain = world.admin_request(Method::GET, &format!("v1/users/{}/explain", anna.xphone)).bearer_auth(token);
+        world.told(explain).await["watched"].clone()
+    };
+    let told = watched(world.token("viewer", Role::Viewer, None).await).await;
+    assert!(told["account"].is_string() && told["subscription"].is_string(), "{told}");
+    let confined = watched(world.token("confined", Role::Admin, Some(world.location)).await).await;
+    assert_eq!((&confined["account"], &confined["subscription"]), (&Value::Null, &Value::Null));
+    assert_eq!(confined["by"], told["by"]);
+}

@@ -50,6 +50,8 @@ async fn every_task_is_listed_and_can_be_let_run() {
     assert_eq!((&last["what"], &last["target"]), (&json!("task run"), &json!({"kind": "task", "id": "upkeep"})));
     let nothing = world.admin_request(Method::POST, "v1/tasks/nothing/run").bearer_auth(ADMIN_TOKEN);
     check_problem(nothing, 404, "not-found").await;
+    let undecodable = world.admin_request(Method::POST, "v1/tasks/%ff/run").bearer_auth(ADMIN_TOKEN);
+    check_problem(undecodable, 404, "not-found").await;
 }
 
 #[tokio::test]

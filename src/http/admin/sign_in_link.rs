@@ -38,7 +38,8 @@ pub fn router() -> OpenApiRouter<Admin> {
 /// Make a one-time address with which a user links the own Teams account
 ///
 /// It is told this once, is good for an hour and for one link. Whoever opens it is asked first whether they are this user. People without a role make one for themselves, as long as anything
-/// is kept in step for them; such an address takes no account away that is somebody else's by the address.
+/// is kept in step for them; such an address takes no account away that is somebody else's by the address, and neither does one made by whoever reaches
+/// one location only.
 #[utoipa::path(post, path = "/v1/users/{guid}/sign-in-link", operation_id = "makeUserSignInLink", tag = "users",
     security(("bearer" = ["operator"])), extensions(("x-scope" = json!("user"))),
     params(("guid" = uuid::Uuid, Path, description = "The user, by XPhone's guid")),
@@ -55,7 +56,9 @@ async fn make(permit: OperatorOrSelf, State(admin): State<Admin>) -> Result<(Sta
     if permit.is_self && choice.effective.mode == Mode::None {
         return Err(Problem::new(Kind::NoChoice, "nothing is kept in step for you, so there is nothing to link an account for"));
     }
-    let maker = Maker::new(&permit.caller.actor, permit.is_self);
+    // Whoever reaches one location only takes no account from elsewhere by such an address either.
+    let takes_nothing = permit.is_self || permit.caller.location.is_some();
+    let maker = Maker::new(&permit.caller.actor, takes_nothing);
     let (ticket, expires_at) = make_ticket(&mut tx, user, &maker, now).await?;
     let target = Target { kind: "user", id: Some(user.to_string()) };
     let mut entry = permit.caller.entry("sign-in link made", target);

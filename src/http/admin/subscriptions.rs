@@ -138,15 +138,22 @@ pub struct Watched {
     /// Since when sweeps only.
     #[schema(required)]
     since: Option<Timestamp>,
-    /// The account that tells, by its sign-in name.
+    /// The account that tells, by its sign-in name; null too for whoever may not list accounts.
     #[schema(required)]
     account: Option<String>,
-    /// The subscription that tells.
+    /// The subscription that tells; null too for whoever may not list subscriptions.
     #[schema(required)]
     subscription: Option<Uuid>,
     /// Since when that is known to be silent: the user is read faster.
     #[schema(required)]
     silent_since: Option<Timestamp>,
+}
+
+impl Watched {
+    /// The same without the account and the subscription.
+    pub fn unnamed(self) -> Self {
+        Self { account: None, subscription: None, ..self }
+    }
 }
 
 /// The account in whose name it is.

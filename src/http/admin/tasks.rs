@@ -1,6 +1,7 @@
 //! What runs by itself: when it last succeeded, and how to let it run now.
 
 use axum::Json;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use jiff::Timestamp;
@@ -85,7 +86,13 @@ async fn list(_: Viewer, State(admin): State<Admin>, Asked(paging): Asked<Paging
 #[utoipa::path(post, path = "/v1/tasks/{name}/run", operation_id = "runTask", tag = "tasks",
     params(("name" = String, Path, description = "One that `GET /v1/tasks` lists")), security(("bearer" = ["operator"])),
     responses((status = 202, description = "It will run at once"), (status = 404, description = "There is no such task")))]
-async fn run(operator: Operator, State(admin): State<Admin>, Path(name): Path<String>) -> Result<StatusCode, Problem> {
+async fn run(
+    operator: Operator,
+    State(admin): State<Admin>,
+    name: Result<Path<String>, PathRejection>,
+) -> Result<StatusCode, Problem> {
+    // What does not decode is no name either.
+    let name = name.map(|Path(name)| name).unwrap_or_default();
     let named = admin.activators.named().into_iter().find(|(known, ..)| *known == name);
     let (name, _, activator) =
         named.ok_or_else(|| Problem::not_found("there is no task of this name; GET /v1/tasks lists them"))?;

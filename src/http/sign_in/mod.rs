@@ -249,7 +249,7 @@ impl Inner {
         let before = link::lock_link(&mut tx, ticket.user).await?.ok_or(Failure::TicketGone)?;
         let named = Named::Id(signed_in.account);
         // Nobody takes the account of somebody else with an address of their own making, not even with that person's help.
-        let holders = if ticket.maker.is_own { Holders::Nobody } else { Holders::Anybody };
+        let holders = if ticket.maker.takes_nothing { Holders::Nobody } else { Holders::Anybody };
         linked(link::link(&mut tx, ticket.user, named, holders, link::BY_SIGNING_IN, now).await?)?;
         let (kept, told) = kept(&ticket, &signed_in);
         if let Some(refresh_token) = kept {

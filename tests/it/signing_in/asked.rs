@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use presence_gateway::store::api_token::Role;
 use reqwest::Method;
 use reqwest::header::{COOKIE, LOCATION};
 use serde_json::{Value, json};
@@ -102,6 +103,11 @@ async fn an_address_of_ones_own_takes_no_account_of_somebody_else() {
     let audit = world.audit("").await;
     assert_eq!(audit["items"][0]["after"]["address_made_by"], json!({"kind": "person", "name": ben.teams}));
     browser.link(&own(ben).await, PRIVATE).await.says(200, "Your account is linked");
+    // Whoever reaches ben's location only takes nobody's account from elsewhere.
+    let confined = world.token("confined", Role::Operator, Some(world.location)).await;
+    let request = world.admin_request(Method::POST, &format!("v1/users/{}/sign-in-link", ben.xphone)).bearer_auth(confined);
+    let by_confined = request.send().await.unwrap().json::<Value>().await.unwrap()["url"].as_str().unwrap().to_owned();
+    browser.link(&by_confined, "anna@example.com").await.says(409, "linked to somebody else");
     // An operator knows whose account it is.
     browser.link(&world.sign_in_link(ben).await, "anna@example.com").await.says(200, "Your account is linked");
     assert_eq!(world.linked(ben).await["id"], json!(anna.teams));

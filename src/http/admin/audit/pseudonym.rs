@@ -15,7 +15,8 @@ const BYTES: usize = 12;
 /// What may be changed that is no person and names none.
 const IMPERSONAL_TARGETS: [&str; 4] = ["location", "configuration_group", "token", "task"];
 /// Words under these names name nobody; any other text in a setting becomes a pseudonym, so that what is added later is hidden.
-const IMPERSONAL_FIELDS: [&str; 8] = ["mode", "role", "kind", "location", "process", "alias", "presence_status", "expires_at"];
+const IMPERSONAL_FIELDS: [&str; 9] =
+    ["mode", "role", "kind", "location", "process", "alias", "ignored", "presence_status", "expires_at"];
 
 /// Replaces persons.
 pub struct Pseudonyms(hmac::Key);

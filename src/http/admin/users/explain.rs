@@ -342,7 +342,7 @@ pub fn router() -> OpenApiRouter<Admin> {
 
 /// Why a user shows what they show
 ///
-/// What `presence-gateway explain` prints.
+/// What `presence-gateway explain` prints. Which account and subscription watch the user is told to whoever may list those.
 #[utoipa::path(get, path = "/v1/users/{guid}/explain", operation_id = "explainUser", tag = "users",
     security(("bearer" = ["viewer"])), extensions(("x-scope" = json!("user"))),
     params(("guid" = Uuid, Path, description = "The user, by XPhone's guid")),
@@ -351,6 +351,9 @@ pub fn router() -> OpenApiRouter<Admin> {
 async fn explain(permit: ViewerOrSelf, State(admin): State<Admin>) -> Result<Json<Explained>, Problem> {
     let (user, now) = (permit.who.user, admin.clock.now());
     let explanation = admin.store.explain(user, now, admin.timing).await?.ok_or_else(gone)?;
-    let watched = admin.store.place_of(user, admin.push, now).await?.into();
+    let watched = Watched::from(admin.store.place_of(user, admin.push, now).await?);
+    // Which accounts there are is told only to whoever may list them.
+    let is_confined = permit.is_self || permit.caller.location.is_some();
+    let watched = if is_confined { watched.unnamed() } else { watched };
     Ok(Json(Explained::of(explanation, watched)))
 }

@@ -30,7 +30,7 @@ use crate::http::problem::Problem;
 #[schema(as = TimelineEntry)]
 pub struct Item {
     id: String,
-    /// What had the gateway decide: `notification`, `read`, `sweep`, `xphone`, `policy`, `directory`, `push` (one was over),
+    /// What had the gateway decide: `notification`, `read`, `sweep`, `xphone`, `microphone`, `policy`, `directory`, `push` (one was over),
     /// `appointments` (one was missed or found in XPhone), `operator`, `time`; empty: not known.
     woken_by: Vec<&'static str>,
     /// When the oldest change came that was decided about; null: nothing new had come.

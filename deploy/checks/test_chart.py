@@ -89,7 +89,7 @@ def environment(container):
 
 class Linted(unittest.TestCase):
     def test_helm_finds_nothing_to_complain_of(self):
-        self.assertEqual(set(SETS), {"least", "everything", "single"})
+        self.assertEqual(set(SETS), {"least", "everything", "single", "net-tcp"})
         for name, these in SETS.items():
             for version in KUBERNETES:
                 with self.subTest(values=name, kubernetes=version):
@@ -190,7 +190,8 @@ class Rendered(unittest.TestCase):
                         merged = chart.merge_values(these)
                     for entry, variable in SECRET_SETTINGS.items():
                         wanted = merged["secrets"][entry]
-                        if wanted["key"]:
+                        is_used = entry != "xphonePassword" or merged["settings"]["xphone"]["transport"] == "http"
+                        if wanted["key"] and is_used:
                             self.assertEqual(files.pop(entry), (wanted["existingSecret"] or merged["existingSecret"], wanted["key"]))
                             self.assertEqual(told[variable], f"{mounted}/{entry}")
                         else:
@@ -209,17 +210,16 @@ class Rendered(unittest.TestCase):
         self.assertEqual(off["GATEWAY__GRAPH__PUSH"], "false")
         self.assertNotIn("GATEWAY__HTTP__PUBLIC_URL", off, "an empty value is no value")
 
-    def test_a_section_in_a_section_arrives_as_well(self):
-        these = changed(SETS["least"], "settings.xphone.transport", "net-tcp")
-        for unused in ["settings.xphone.base_url", "settings.xphone.account_name", "secrets.xphonePassword.key"]:
-            these = changed(these, unused, "")
-        these = changed(these, "settings.xphone.net_tcp.address", "net.tcp://xphone.example:3344/")
-        these = changed(these, "settings.xphone.net_tcp.presence_states.busy", "00000000-0000-0000-0000-000000000003")
-        told = environment(only(rendered(these), "Deployment")["spec"]["template"]["spec"]["containers"][0])
+    def test_xphone_over_net_tcp_needs_no_log_in(self):
+        told = environment(only(rendered(SETS["net-tcp"]), "Deployment")["spec"]["template"]["spec"]["containers"][0])
+        self.assertEqual(told["GATEWAY__XPHONE__TRANSPORT"], "net-tcp")
         self.assertEqual(told["GATEWAY__XPHONE__NET_TCP__ADDRESS"], "net.tcp://xphone.example:3344/")
+        self.assertEqual(told["GATEWAY__XPHONE__NET_TCP__CERTIFICATE_SHA256"], "0" * 64)
         self.assertEqual(told["GATEWAY__XPHONE__NET_TCP__PRESENCE_STATES__BUSY"], "00000000-0000-0000-0000-000000000003")
-        for unused in ["BASE_URL", "ACCOUNT_NAME", "PASSWORD_FILE"]:
-            self.assertNotIn(f"GATEWAY__XPHONE__{unused}", told)
+        for absent in ["BASE_URL", "ACCOUNT_NAME", "PASSWORD", "PASSWORD_FILE"]:
+            self.assertNotIn(f"GATEWAY__XPHONE__{absent}", told)
+        policy = only(rendered(SETS["net-tcp"]), "NetworkPolicy")
+        self.assertIn("3344", str(policy["spec"]["egress"]))
         with self.assertRaisesRegex(Exception, "secrets.xphonePassword.key is needed"):
             rendered(changed(SETS["least"], "secrets.xphonePassword.key", ""))
 
@@ -372,6 +372,9 @@ class Refused(unittest.TestCase):
             ("settings.secrets", {"key": "c2hvcnQ="}, ["secrets"]),
             ("settings.xphone.password", "hunter2", ["password"]),
             ("settings.admin", {"bootstrap_token": "hunter2"}, ["bootstrap_token"]),
+            ("settings.xphone.transport", "carrier-pigeon", ["transport"]),
+            ("settings.xphone.net_tcp.address", "https://xphone.example", ["address"]),
+            ("settings.xphone.net_tcp.presence_states", {"busy": "Busy"}, ["busy"]),
             ("settings.http.public_url", "http://gateway.example", ["public_url"]),
             ("settings.http.admin_listen", "0.0.0.0:9", ["admin_listen"]),
             ("settings.grpah", {}, ["grpah"]),
@@ -399,6 +402,10 @@ class Refused(unittest.TestCase):
         table = [
             (changed(least, "existingSecret", ""), ["existingSecret", "must name a Secret"]),
             (changed(least, "settings.xphone.account_name", ""), ["settings.xphone.account_name is needed"]),
+            (changed(least, "settings.xphone.base_url", ""), ["settings.xphone.base_url is needed"]),
+            (changed(SETS["net-tcp"], "settings.xphone.net_tcp.address", ""), ["settings.xphone.net_tcp.address is needed"]),
+            (changed(SETS["net-tcp"], "settings.xphone.net_tcp.address", "net.tcp://xphone.example:3345"), ["egressPorts", "3345"]),
+            (changed(SETS["net-tcp"], "networkPolicy.egressPorts", [443, 5432]), ["egressPorts", "3344"]),
             (changed(least, "settings.http.public_url", ""), ["public_url is needed", "push must be false"]),
             (changed(least, "secrets.graphClientSecret.key", ""), ["exactly one of"]),
             (changed(least, "workloadIdentity.enabled", True), ["exactly one of"]),

@@ -39,12 +39,19 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 {{- end -}}
 
-{{/* Which setting each entry of `secrets` is; as YAML, so that one place says it. */}}
+{{/* Whether XPhone is spoken to over net.tcp, where there is no log-in; `true` or nothing. */}}
+{{- define "presence-gateway.netTcp" -}}
+{{- if eq (toString (get .Values.settings.xphone "transport")) "net-tcp" -}}true{{- end -}}
+{{- end -}}
+
+{{/* Which setting each entry of `secrets` that is used is; as YAML, so that one place says it. */}}
 {{- define "presence-gateway.secretSettings" -}}
 databaseUrl: DATABASE__URL
 secretsKey: SECRETS__KEY
 secretsPreviousKeys: SECRETS__PREVIOUS_KEYS
+{{- if not (include "presence-gateway.netTcp" .) }}
 xphonePassword: XPHONE__PASSWORD
+{{- end }}
 graphClientSecret: GRAPH__CLIENT_SECRET
 graphClientCertificate: GRAPH__CLIENT_CERTIFICATE
 graphClientKey: GRAPH__CLIENT_KEY
@@ -177,13 +184,23 @@ capabilities:
 {{- fail "secrets.graphClientCertificate and secrets.graphClientKey go together" -}}
 {{- end -}}
 {{- $all := list "graph.tenant_id" "graph.client_id" -}}
-{{- if ne (toString (get .Values.settings.xphone "transport")) "net-tcp" -}}
+{{- if include "presence-gateway.netTcp" . -}}
+{{- $all = append $all "xphone.net_tcp.address" -}}
+{{- $address := dig "net_tcp" "address" "" .Values.settings.xphone | toString -}}
+{{- $port := regexFind ":[0-9]+/?$" $address | trimPrefix ":" | trimSuffix "/" | default "3344" | int -}}
+{{- $open := list -}}
+{{- range .Values.networkPolicy.egressPorts }}{{ $open = append $open (int .) }}{{ end -}}
+{{- if and .Values.networkPolicy.enabled (empty .Values.networkPolicy.extraEgress) (not (has $port $open)) -}}
+{{- fail (printf "networkPolicy.egressPorts, or extraEgress, must let the gateway reach XPhone's port %d" $port) -}}
+{{- end -}}
+{{- else -}}
 {{- $all = concat $all (list "xphone.base_url" "xphone.account_name") -}}
 {{- if empty $s.xphonePassword.key }}{{ fail "secrets.xphonePassword.key is needed" }}{{ end -}}
 {{- end -}}
 {{- range $needed := $all -}}
-{{- $path := splitList "." $needed -}}
-{{- if empty (get (get $.Values.settings (first $path) | default dict) (last $path)) -}}
+{{- $value := $.Values.settings -}}
+{{- range $name := splitList "." $needed }}{{ $value = get ($value | default dict) $name }}{{ end -}}
+{{- if empty $value -}}
 {{- fail (printf "settings.%s is needed" $needed) -}}
 {{- end -}}
 {{- end -}}

@@ -31,7 +31,7 @@ use self::parts::Parts;
 pub use self::withdrawal::{Strays, Undeleted, Withdrawal};
 use crate::clock::Clock;
 use crate::config::{Config, TlsFiles};
-use crate::domain::reconcile::Timing;
+use crate::domain::reconcile::Terms;
 use crate::graph::token::{Delegated, People};
 use crate::http::{self, Admin, Auth, Reports, SignIn, Webhook};
 use crate::store::feed::Feed;
@@ -144,7 +144,7 @@ pub struct App {
     people: Option<Arc<People>>,
     delegated: Delegated,
     public_url: Option<Url>,
-    timing: Timing,
+    terms: Terms,
     push: bool,
     presence_kept: SignedDuration,
     replica: Uuid,
@@ -209,7 +209,7 @@ impl App {
         let public_url = config.http.public_url.clone();
         let entra = config.admin.oidc.as_ref().map(|settings| graph::http_client().map(|http| (settings, http))).transpose()?;
         let auth = Auth::new(store.clone(), clock.clone(), config.admin.bootstrap_token.clone(), entra);
-        let (timing, presence_kept) = (config.graph.timing, config.admin.presence_retention);
+        let (terms, presence_kept) = (config.terms(), config.admin.presence_retention);
         Ok(Self {
             store,
             clock,
@@ -221,7 +221,7 @@ impl App {
             people,
             delegated,
             public_url,
-            timing,
+            terms,
             push,
             presence_kept,
             replica,
@@ -306,7 +306,7 @@ impl App {
             enrolments,
             reports: Reports::new(self.clock.clone()),
             public_url: self.public_url.clone(),
-            timing: self.timing,
+            terms: self.terms,
             push: self.push,
             presence_kept: self.presence_kept,
         }

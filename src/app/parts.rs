@@ -141,7 +141,7 @@ impl Parts<'_> {
         Reconciler {
             store: self.store.clone(),
             clock: self.clock.clone(),
-            timing: self.config.graph.timing,
+            terms: self.config.terms(),
             purpose,
             metrics: self.metrics.clone(),
             tracer: self.tracer.clone(),

@@ -51,7 +51,7 @@ impl Explain {
             return Ok(ExitCode::FAILURE);
         }
         for user in found {
-            if let Some(explanation) = store.explain(user, now, config.graph.timing).await? {
+            if let Some(explanation) = store.explain(user, now, config.terms()).await? {
                 let push = config.graph.push && config.http.public_url.is_some();
                 let place = store.place_of(user, push, now).await?;
                 print(&describe(&explanation)?)?;

@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use crate::domain::ids::PresenceStateGuid;
 use crate::domain::mapping::StatusKind;
-use crate::domain::reconcile::Timing;
+use crate::domain::reconcile::{Terms, Timing};
 
 pub use secrets::{KEY_BYTES, SealingKeys};
 pub use sources::Sources;
@@ -151,6 +151,14 @@ pub enum XphoneTransport {
     Http(XphoneHttp),
     /// By its Integration API.
     NetTcp(XphoneNetTcp),
+}
+
+impl XphoneTransport {
+    /// Whether a status can be kept from others than team colleagues: the Integration API knows no audience.
+    #[must_use]
+    pub fn keeps_audience(&self) -> bool {
+        matches!(self, Self::Http(_))
+    }
 }
 
 /// `[xphone]`, for the web API.
@@ -290,6 +298,12 @@ impl Config {
     /// A setting is unknown, missing or has a value it may not have; every such setting is named, no secret is quoted.
     pub fn load(sources: &Sources) -> Result<Self, ConfigError> {
         raw::check(sources.read()?)
+    }
+
+    /// What the rules depend on besides facts.
+    #[must_use]
+    pub fn terms(&self) -> Terms {
+        Terms { timing: self.graph.timing, keeps_audience: self.xphone.transport.keeps_audience() }
     }
 
     /// Reads where the admin listener is, and whether it encrypts; of the environment's settings only those of `[http]`, so no secret is opened.

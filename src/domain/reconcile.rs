@@ -40,6 +40,8 @@ pub struct Snapshot {
     pub policy: EffectivePolicy,
     /// Settings that the rules depend on.
     pub timing: Timing,
+    /// Whether XPhone keeps a status from others than team colleagues if it is told to.
+    pub keeps_audience: bool,
     /// The one Teams user found for this XPhone user; `None`: none, or several.
     pub teams_user: Option<TeamsUserId>,
     /// The newest observation of Teams.
@@ -88,6 +90,15 @@ impl Default for Timing {
             session_life: SignedDuration::from_mins(15),
         }
     }
+}
+
+/// What the rules depend on besides facts: the same for everybody, as long as the gateway runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// Settings.
+    pub timing: Timing,
+    /// Whether XPhone keeps a status from others than team colleagues if it is told to.
+    pub keeps_audience: bool,
 }
 
 /// What Teams was last seen to say.

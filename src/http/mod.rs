@@ -20,7 +20,7 @@ use jiff::SignedDuration;
 use url::Url;
 
 use crate::clock::Clock;
-use crate::domain::reconcile::Timing;
+use crate::domain::reconcile::Terms;
 use crate::store::Store;
 use crate::tasks::Activators;
 use crate::tasks::enrolment::desk::Enrolments;
@@ -45,8 +45,8 @@ pub struct Admin {
     pub reports: Reports,
     /// Where users reach the sign-in pages, if they do.
     pub public_url: Option<Url>,
-    /// Settings that the rules depend on.
-    pub timing: Timing,
+    /// What the rules depend on besides facts.
+    pub terms: Terms,
     /// Whether Graph can tell us anything.
     pub push: bool,
     /// How long anything is remembered of what people showed.

@@ -208,6 +208,7 @@ impl Store {
             now,
             policy: EffectivePolicy { mode: self.mode, mode_from: Level::Location, shadow: self.shadow },
             timing: mutant.timing(),
+            keeps_audience: true,
             teams_user: self.teams_user,
             teams: self.newest.map(|(fact, source)| seen(fact, source)),
             confirmed: self.confirmed.map(|fact| seen(fact, Source::Read)),

@@ -13,7 +13,7 @@ use super::{StoreError, Tx, known, mailbox, microphone, rows, slot, trace};
 use crate::domain::ids::{PresenceStateGuid, ProfileGuid, TeamsUserId, UserGuid};
 use crate::domain::mapping::{Meeting, StatusKind, TeamsNative, XphoneEntry, read_teams};
 use crate::domain::policy::{self, Mode, TeamsSync};
-use crate::domain::reconcile::{Decision, Profile, Reason, Remembered, Snapshot, Source, TeamsObservation, Timing};
+use crate::domain::reconcile::{Decision, Profile, Reason, Remembered, Snapshot, Source, TeamsObservation, Terms};
 use crate::domain::slot::{Held, Record, Suppression, TeamsSlot};
 use crate::domain::timeline::{Last, OnTrial, Waker, Wakers};
 use crate::trace::TraceContext;
@@ -98,7 +98,7 @@ struct StateRow {
 ///
 /// # Errors
 /// Postgres could not, or holds a word this version does not know.
-pub async fn load_due(tx: &mut Tx<'_>, now: Timestamp, timing: Timing, limit: usize) -> Result<Vec<Due>, StoreError> {
+pub async fn load_due(tx: &mut Tx<'_>, now: Timestamp, terms: Terms, limit: usize) -> Result<Vec<Due>, StoreError> {
     let due = sqlx::query_scalar!(
         r#"
         with longest as (
@@ -116,14 +116,14 @@ pub async fn load_due(tx: &mut Tx<'_>, now: Timestamp, timing: Timing, limit: us
     slot::lock_letters(tx, &due).await?;
     // Whoever's turn has not come in a change of policy that is still being carried out.
     policy_due::forget_outdated(tx, &due).await?;
-    load(tx, &due, now, timing).await
+    load(tx, &due, now, terms).await
 }
 
 /// Loads everything known about these users, without deciding anything or locking anybody: a transaction that only reads may.
 ///
 /// # Errors
 /// As [`load_due`].
-pub async fn load(tx: &mut Tx<'_>, users: &[Uuid], now: Timestamp, timing: Timing) -> Result<Vec<Due>, StoreError> {
+pub async fn load(tx: &mut Tx<'_>, users: &[Uuid], now: Timestamp, terms: Terms) -> Result<Vec<Due>, StoreError> {
     if users.is_empty() {
         return Ok(Vec::new());
     }
@@ -159,7 +159,8 @@ pub async fn load(tx: &mut Tx<'_>, users: &[Uuid], now: Timestamp, timing: Timin
         let slots = slots.remove(&row.user_guid).unwrap_or_default();
         let snapshot = Snapshot {
             now,
-            timing,
+            timing: terms.timing,
+            keeps_audience: terms.keeps_audience,
             policy: policy::effective(location(&row)?, group(&row)?, choice(&row)?),
             teams_user: row.teams_id.map(TeamsUserId),
             teams: teams(&row)?,

@@ -11,7 +11,7 @@ use crate::domain::explanation::{Explanation, Facts, Holds, Letter};
 use crate::domain::ids::UserGuid;
 use crate::domain::microphone::MicrophoneSync;
 use crate::domain::policy::Mode;
-use crate::domain::reconcile::Timing;
+use crate::domain::reconcile::Terms;
 use crate::domain::slot::SlotName;
 use crate::domain::template::ProfileTemplate;
 use crate::domain::timeline::Waker;
@@ -32,19 +32,19 @@ impl Store {
     ///
     /// # Errors
     /// Postgres cannot be asked, or holds a word this version does not know.
-    pub async fn explain(&self, user: UserGuid, now: Timestamp, timing: Timing) -> Result<Option<Explanation>, StoreError> {
-        Ok(self.facts(user, now, timing).await?.as_ref().map(Explanation::of))
+    pub async fn explain(&self, user: UserGuid, now: Timestamp, terms: Terms) -> Result<Option<Explanation>, StoreError> {
+        Ok(self.facts(user, now, terms).await?.as_ref().map(Explanation::of))
     }
 
     /// Everything known about a user; `None`: there is no such user.
     ///
     /// # Errors
     /// As [`explain`](Self::explain).
-    pub async fn facts(&self, user: UserGuid, now: Timestamp, timing: Timing) -> Result<Option<Facts>, StoreError> {
+    pub async fn facts(&self, user: UserGuid, now: Timestamp, terms: Terms) -> Result<Option<Facts>, StoreError> {
         let mut tx = self.begin().await?;
         // One moment, whatever is decided meanwhile.
         sqlx::query!("set transaction isolation level repeatable read read only").execute(&mut *tx).await?;
-        let Some(due) = decision::load(&mut tx, &[user.0], now, timing).await?.pop() else { return Ok(None) };
+        let Some(due) = decision::load(&mut tx, &[user.0], now, terms).await?.pop() else { return Ok(None) };
         let Due { user, snapshot, words, .. } = due;
         let row = sqlx::query!(
             r#"select p.match as matched, p.location_guid, p.configuration_group_guid, s.confirm_at, s.xphone_observed_at,

@@ -6,7 +6,7 @@ use futures::future::BoxFuture;
 use super::driver::Task;
 use super::{Activators, Progress, TaskError};
 use crate::clock::Clock;
-use crate::domain::reconcile::{self, Decision, Snapshot, Timing, decide, on_trial};
+use crate::domain::reconcile::{self, Decision, Snapshot, Terms, decide, on_trial};
 use crate::domain::slot::{Record, Slot, SlotName, TeamsSlot};
 use crate::domain::timeline::OnTrial;
 use crate::store::decision::{self, Decided};
@@ -33,8 +33,8 @@ pub struct Reconciler {
     pub store: Store,
     /// Time.
     pub clock: Clock,
-    /// Settings that the rules depend on.
-    pub timing: Timing,
+    /// What the rules depend on besides facts.
+    pub terms: Terms,
     /// What the decisions are for.
     pub purpose: Purpose,
     /// What is counted.
@@ -59,7 +59,7 @@ impl Reconciler {
     async fn reconcile(&self) -> Result<Progress, TaskError> {
         let now = self.clock.now();
         let mut tx = self.store.begin_derived().await?;
-        let due = decision::load_due(&mut tx, now, self.timing, USERS_MAX).await?;
+        let due = decision::load_due(&mut tx, now, self.terms, USERS_MAX).await?;
         if due.is_empty() {
             return Ok(Progress::Idle);
         }

@@ -16,6 +16,8 @@ pub struct Capabilities {
     pub appointments: bool,
     /// Whether the server ends an appointment at its end; else it stays until it is removed, and what a run before has left too.
     pub appointments_end: bool,
+    /// Whether an appointment is kept from others than team colleagues if it says so; else everybody sees each.
+    pub audience: bool,
     /// Whether an appointment's profile also switches its call forwarding.
     pub forwarding_on_appointment: bool,
     /// Whether changes of presence are told as events.

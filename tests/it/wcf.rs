@@ -113,7 +113,15 @@ async fn presence_is_set_and_removed_by_origin() {
     let server = Server::start().await;
     let can = server.xphone.capabilities().await.unwrap();
     assert_eq!(can.server_version, "Integration API, contract version 6, IntegrationEndpointV2");
-    assert!(can.appointments && can.events && !can.appointments_end && !can.tree && !can.profiles && !can.profile_templates);
+    assert!(
+        can.appointments
+            && can.events
+            && !can.appointments_end
+            && !can.audience
+            && !can.tree
+            && !can.profiles
+            && !can.profile_templates
+    );
     let anna = server.guid(ANNA).await;
     assert_eq!(server.listed().await, []);
     server.put(anna, ON_THE_PHONE).await.unwrap();

@@ -413,7 +413,7 @@ impl World {
     }
 
     pub async fn explanation(&self, person: Person) -> Explanation {
-        let explained = self.app.store.explain(UserGuid(person.xphone), self.clock.now(), self.config.graph.timing).await;
+        let explained = self.app.store.explain(UserGuid(person.xphone), self.clock.now(), self.config.terms()).await;
         explained.unwrap().unwrap()
     }
 

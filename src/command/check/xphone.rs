@@ -83,13 +83,14 @@ fn judge_capabilities(can: &Capabilities) -> Finding {
     let wanted = [
         (can.forwarding_on_appointment, "call forwarding with appointments: profiles show, and do not forward"),
         (can.profile_templates, "profile templates: the setting profile-template has no effect"),
+        (can.audience, "audience of a status: nothing is shown of microphones, which everybody would see"),
     ];
-    match wanted.iter().find(|(there, _)| !there) {
-        Some((_, without)) => {
-            Finding::warn(CAPABILITIES, format!("the server offers no {without}"), "do without, or use a newer server version")
-        }
-        None => Finding::ok(CAPABILITIES, "appointments, call forwarding, events, profile templates"),
+    let without: Vec<&str> = wanted.iter().filter(|(there, _)| !there).map(|(_, without)| *without).collect();
+    if without.is_empty() {
+        return Finding::ok(CAPABILITIES, "appointments, call forwarding, events, profile templates, audience");
     }
+    let found = format!("the server offers no {}", without.join("; no "));
+    Finding::warn(CAPABILITIES, found, "do without, or use a newer server version")
 }
 
 /// By calls that change nothing; the users are of use further on.

@@ -18,7 +18,7 @@ use crate::command::Failure;
 use crate::command::explain::describe;
 use crate::config::{Config, Sources};
 use crate::domain::ids::UserGuid;
-use crate::domain::reconcile::Timing;
+use crate::domain::reconcile::Terms;
 use crate::emulator::clock::EmulatedClock;
 use crate::emulator::graph;
 use crate::store::Store;
@@ -30,7 +30,7 @@ pub(super) struct Stage {
     xphone: Server,
     gateway: Running,
     store: Store,
-    timing: Timing,
+    terms: Terms,
     http: reqwest::Client,
     people: [Person; 2],
 }
@@ -69,7 +69,7 @@ impl Stage {
         scenery.switch_on(&admin_url, &token, location).await?;
         scenery.subscribed().await?;
         xphone.learn_guids(&store, &mut people).await?;
-        Ok(Self { graph, xphone, gateway, store, timing: config.graph.timing, http, people })
+        Ok(Self { graph, xphone, gateway, store, terms: config.terms(), http, people })
     }
 
     /// Does what a person, or bad luck, does.
@@ -123,7 +123,7 @@ impl Stage {
     /// What `presence-gateway explain` says about somebody.
     pub(super) async fn explain(&self, who: usize) -> Result<String, Failure> {
         let now = Clock::system().now();
-        let explanation = self.store.explain(UserGuid(self.people[who].xphone), now, self.timing).await?;
+        let explanation = self.store.explain(UserGuid(self.people[who].xphone), now, self.terms).await?;
         Ok(explanation.as_ref().map(describe).transpose()?.unwrap_or_default())
     }
 

@@ -42,6 +42,7 @@ pub(super) fn somebody(mode: Mode, native: TeamsNative, xphone: XphoneEntry) -> 
         now: NOW,
         policy: EffectivePolicy { mode, mode_from: Level::Location, shadow: false },
         timing: Timing::default(),
+        keeps_audience: true,
         teams_user: Some(SOMEBODY),
         teams,
         confirmed: teams,

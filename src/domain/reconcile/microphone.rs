@@ -46,6 +46,9 @@ pub(super) fn wanted(snapshot: &Snapshot, held: Option<Held>) -> Option<Result<W
 }
 
 fn may_show(snapshot: &Snapshot, held: Option<Held>) -> Result<Look, Reason> {
+    if !snapshot.keeps_audience {
+        return Err(Reason::NotKeptFromOthers);
+    }
     if let Some(held) = held {
         return Err(held.why.into());
     }

@@ -34,6 +34,8 @@ pub enum Reason {
     NoDoNotDisturbProfile,
     /// The server has no status *Busy*.
     NoBusyStatus,
+    /// Only team colleagues should see it, and the server would show it to everybody.
+    NotKeptFromOthers,
     /// A person undid it.
     Overridden,
     /// It ran out by itself.
@@ -42,7 +44,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Shown(Cause::Call),
         Self::Shown(Cause::DoNotDisturb),
         Self::Shown(Cause::Microphone),
@@ -59,6 +61,7 @@ impl Reason {
         Self::OwnIsStronger,
         Self::NoDoNotDisturbProfile,
         Self::NoBusyStatus,
+        Self::NotKeptFromOthers,
         Self::Overridden,
         Self::Lapsed,
     ];
@@ -83,6 +86,7 @@ impl Reason {
             Self::OwnIsStronger => "own_is_stronger",
             Self::NoDoNotDisturbProfile => "no_do_not_disturb_profile",
             Self::NoBusyStatus => "no_busy_status",
+            Self::NotKeptFromOthers => "not_kept_from_others",
             Self::Overridden => "overridden",
             Self::Lapsed => "lapsed",
         }
@@ -121,6 +125,9 @@ impl Reason {
                 "the user has no active profile with the status Do not disturb; add one to My Profiles"
             }
             Self::NoBusyStatus => "the XPhone server names no status Busy",
+            Self::NotKeptFromOthers => {
+                "a program uses the microphone, which only team colleagues may see, and this XPhone server cannot keep it from others"
+            }
             Self::Overridden if in_xphone => "somebody removed it in XPhone; it is not set again before its cause has ended",
             Self::Overridden => "somebody switched it off in Teams; it is not set again before its cause has ended",
             Self::Lapsed => "it ran out by itself; it is not set again before its cause has ended",

@@ -90,6 +90,7 @@ fn quiet() -> Snapshot {
         now: morning(),
         policy: policy(Mode::TelephonyAndPresence),
         timing: Timing::default(),
+        keeps_audience: true,
         teams_user: Some(ANNA),
         teams: Some(read(Some(TeamsNative::Free), morning())),
         confirmed: Some(read(Some(TeamsNative::Free), morning())),

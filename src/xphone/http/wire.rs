@@ -235,6 +235,7 @@ impl From<Capabilities> for values::Capabilities {
             server_version: wire.server_version,
             appointments: wire.appointments,
             appointments_end: true,
+            audience: true,
             forwarding_on_appointment: wire.forwarding_on_appointment,
             events: wire.events,
             profiles: true,

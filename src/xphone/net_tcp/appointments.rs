@@ -11,6 +11,7 @@ use crate::xphone::values::{Appointment, ListedAppointment, Shows};
 use crate::xphone::{APPOINTMENT_KEY, Error};
 
 const NOT_FOUND: u16 = 404;
+const UNPROCESSABLE: u16 = 422;
 
 impl XPhone {
     /// What this origin shows, and what we have set that something of another origin covers.
@@ -46,11 +47,15 @@ impl XPhone {
     /// Sets a user's presence in place of what this origin had set; may be repeated. Its end is the caller's to keep.
     ///
     /// # Errors
-    /// `Refused`, about this user: 404 nobody has the address, or several have; 422 the server does not accept it.
+    /// `Refused`, about this user: 404 nobody has the address, or several have; 422 the server does not accept it, or would show to
+    /// everybody what is for some only.
     pub(in crate::xphone) async fn put_appointment(&self, user: UserGuid, appointment: &Appointment) -> Result<(), Error> {
         // The server would keep what is over already.
         if appointment.end <= self.0.clock.now() {
             return self.delete_appointment(user).await;
+        }
+        if appointment.visible_from.is_some() {
+            return Err(not_kept_from_others());
         }
         let line = self.line().await.map_err(Error::before_the_call)?;
         let email = self.email(user).await.map_err(Error::before_the_call)?.ok_or_else(not_distinct)?;
@@ -100,6 +105,11 @@ impl XPhone {
     fn set(&self) -> MutexGuard<'_, HashMap<UserGuid, MapEntry>> {
         self.0.set.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// It is not sent at all: the server knows no audience, and would show it to everybody.
+fn not_kept_from_others() -> Error {
+    Error::Refused { status: UNPROCESSABLE, reason: "this server's interface cannot keep a status from others".to_owned() }
 }
 
 fn not_distinct() -> Error {

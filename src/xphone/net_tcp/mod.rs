@@ -133,6 +133,7 @@ impl XPhone {
             server_version: format!("Integration API, contract version {}, {}", line.version, line.endpoint().name()),
             appointments: true,
             appointments_end: false,
+            audience: false,
             forwarding_on_appointment: false,
             events: line.has_events(),
             profiles: false,

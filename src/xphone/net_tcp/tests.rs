@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use futures::StreamExt;
+use jiff::SignedDuration;
 use nettcp::framing::{Decoder, Record, TLS_UPGRADE};
 use nettcp::session::{Incoming, Outgoing};
 use nettcp::soap::{self, Message, MessageId};
@@ -19,6 +20,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
+use uuid::Uuid;
 
 use super::channel::{Channel, Patience, Target};
 use super::contract::SERVICE;
@@ -28,6 +30,8 @@ use super::tls::Tls;
 use super::{XPhone, contract};
 use crate::clock::Clock;
 use crate::config::{NetTcpTrust, XphoneNetTcp};
+use crate::domain::ids::{PresenceStateGuid, UserGuid};
+use crate::xphone::values::{Appointment, Shows, VisibleFrom};
 use crate::xphone::{Error, Heard};
 
 /// Nothing here waits for it, except where nothing comes.
@@ -239,6 +243,25 @@ async fn plain_endpoints_are_used_only_where_allowed_and_after_the_others() {
     let capabilities = xphone(&settings(&server, trust, true), patient()).capabilities().await.unwrap();
     assert_eq!(capabilities.server_version, "Integration API, contract version 6, IntegrationEndpointV2");
     assert!(Tls::new(&NetTcpTrust::Fingerprint([0; 32]), "C4B UCServer").is_err(), "no such name can be checked");
+}
+
+/// Asked for, it would find nobody (404).
+#[tokio::test]
+async fn what_is_for_some_only_is_not_even_asked_for() {
+    let server = server(None, empty).await;
+    let xphone = xphone(&settings(&server, None, true), patient());
+    assert!(!xphone.capabilities().await.unwrap().audience);
+    let start = xphone.0.clock.now();
+    let put = async |visible_from| {
+        let shows = Shows::PresenceState(PresenceStateGuid(Uuid::from_u128(1)));
+        let (origin, subject, end) = ("MSTeams".to_owned(), "Zoom Meeting".to_owned(), start + SignedDuration::from_hours(1));
+        let appointment = Appointment { origin, subject, shows, start, end, visible_from };
+        xphone.put_appointment(UserGuid(Uuid::from_u128(2)), &appointment).await.unwrap_err()
+    };
+    let everybody = put(None).await;
+    assert!(matches!(everybody, Error::Refused { status: 404, .. }), "{everybody:?}");
+    let some = put(Some(VisibleFrom::TeamColleague)).await;
+    assert!(matches!(some, Error::Refused { status: 422, .. }), "{some:?}");
 }
 
 #[tokio::test]

@@ -169,7 +169,7 @@ async fn what_an_earlier_run_left_is_taken_away_at_start() {
             .world
             .app
             .store
-            .explain(UserGuid(story.anna.xphone), story.world.clock.now(), story.world.config.graph.timing)
+            .explain(UserGuid(story.anna.xphone), story.world.clock.now(), story.world.config.terms())
             .await
             .unwrap()
             .is_some()

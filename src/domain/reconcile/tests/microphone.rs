@@ -50,7 +50,7 @@ pub(super) fn check(facts: &Snapshot, decision: &Decision, shown: &Shown) {
 
 #[test]
 fn what_is_in_use_shows_unless_something_stronger_does() {
-    use Reason::{NoBusyStatus, NothingToShow, OwnIsStronger, PolicyOff, Shown as Shows};
+    use Reason::{NoBusyStatus, NotKeptFromOthers, NothingToShow, OwnIsStronger, PolicyOff, Shown as Shows};
     let busy = XphoneEntry { own_status: Some(StatusKind::Busy), ..FREE };
     let check = |change: fn(&mut Snapshot), expected: Result<&str, Reason>| {
         let mut facts = Snapshot { microphone: zoom(), ..quiet() };
@@ -87,6 +87,9 @@ fn what_is_in_use_shows_unless_something_stronger_does() {
         Ok("Zoom Meeting"),
     );
     check(|facts| facts.busy_status = None, Err(NoBusyStatus));
+    // Only team colleagues may see it.
+    check(|facts| facts.keeps_audience = false, Err(NotKeptFromOthers));
+    check(|facts| (facts.keeps_audience, facts.microphone) = (false, Microphone::default()), Err(NothingToShow));
     check(|facts| facts.xphone = None, Err(Reason::XphoneUnread));
     let shown = decide(&Snapshot { microphone: zoom(), ..quiet() });
     assert_eq!((shown.appointment.reason, shown.session.push, shown.preferred.push), (Shows(Cause::Microphone), None, None));
@@ -215,6 +218,16 @@ fn what_somebody_removed_stays_away_until_the_microphone_was_free() {
     assert_eq!(anna.uses(&[]), NOTHING);
     anna.uses(&["zoom"]);
     assert_eq!(anna.after(seconds(2)), some(ZOOM, true));
+}
+
+#[test]
+fn it_goes_where_it_can_no_longer_be_kept_from_others() {
+    let mut anna = Story::new();
+    anna.uses(&["zoom"]);
+    assert_eq!(anna.after(seconds(5)), some(ZOOM, true));
+    assert_eq!(anna.then(|facts| facts.keeps_audience = false), GONE);
+    assert_eq!(anna.after(HEARTBEAT), NOTHING);
+    assert_eq!(anna.teams(TeamsNative::Call), some(PHONE, true), "everybody may see a call");
 }
 
 #[test]

@@ -350,7 +350,7 @@ pub fn router() -> OpenApiRouter<Admin> {
         (status = 404, description = "There is no such user")))]
 async fn explain(permit: ViewerOrSelf, State(admin): State<Admin>) -> Result<Json<Explained>, Problem> {
     let (user, now) = (permit.who.user, admin.clock.now());
-    let explanation = admin.store.explain(user, now, admin.timing).await?.ok_or_else(gone)?;
+    let explanation = admin.store.explain(user, now, admin.terms).await?.ok_or_else(gone)?;
     let watched = Watched::from(admin.store.place_of(user, admin.push, now).await?);
     // Which accounts there are is told only to whoever may list them.
     let is_confined = permit.is_self || permit.caller.location.is_some();

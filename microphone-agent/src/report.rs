@@ -1,0 +1,176 @@
+//! Tells the gateway what is in use: each change at once, what is in use every 30 s, and ever more seldom while that fails.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use reqwest::header::RETRY_AFTER;
+use reqwest::{Client, Response, StatusCode};
+use serde::Serialize;
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+
+use crate::pace::Pace;
+use crate::programs::Programs;
+use crate::say;
+use crate::settings::Settings;
+
+/// No answer takes longer.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(10);
+/// Whoever ends the agent does not wait longer for its last word.
+const LAST_WORD_WITHIN: Duration = Duration::from_secs(3);
+/// Whoever may not report asks seldom: somebody has to enrol the workstation anew.
+const REFUSED_PAUSE: Duration = Duration::from_mins(5);
+/// However long the gateway asks to wait, no longer.
+const WAIT_MAX: Duration = Duration::from_mins(10);
+
+/// How often is reported while all goes well.
+#[derive(Clone, Copy, Debug)]
+struct Rhythm {
+    /// While something is in use. The gateway takes three of them missing for the end.
+    in_use: Duration,
+    /// While nothing is: only that the agent lives.
+    idle: Duration,
+    /// Between any two reports: a program that comes and goes floods nothing.
+    distance: Duration,
+}
+
+const RHYTHM: Rhythm =
+    Rhythm { in_use: Duration::from_secs(30), idle: Duration::from_mins(10), distance: Duration::from_secs(2) };
+
+/// Tells the gateway.
+pub struct Reporter {
+    settings: Settings,
+    client: Client,
+    pace: Pace,
+    rhythm: Rhythm,
+    /// What went wrong last, so that it is said once.
+    said: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Report<'a> {
+    workstation: &'a str,
+    programs: &'a Programs,
+}
+
+/// When to report again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    /// At a change, or after so long.
+    Heartbeat(Duration),
+    /// After so long, whatever changes meanwhile: what counts then is what is in use then.
+    Retry(Duration),
+}
+
+impl Reporter {
+    /// Ready to report.
+    pub fn new(mut settings: Settings) -> Result<Self, reqwest::Error> {
+        let client = Client::builder()
+            .tls_certs_merge(std::mem::take(&mut settings.certificates))
+            .redirect(reqwest::redirect::Policy::none())
+            .pool_max_idle_per_host(1)
+            .timeout(ANSWERED_WITHIN);
+        // What does not leave the machine goes through no proxy.
+        let client = if settings.reports.scheme() == "https" { client } else { client.no_proxy() };
+        Ok(Self { client: client.build()?, settings, pace: Pace::default(), rhythm: RHYTHM, said: None })
+    }
+
+    /// Reports until the agent is asked to end, or until nobody follows the sound any more; then that nothing is in use.
+    pub async fn report(
+        mut self,
+        mut programs: watch::Receiver<Option<Programs>>,
+        ended: impl Future<Output = ()>,
+    ) -> Result<(), String> {
+        let mut ended = pin!(ended);
+        // Until it is known what is in use nothing is said.
+        tokio::select! {
+            known = async { programs.wait_for(Option::is_some).await.map(drop) } => known.map_err(|_| DEAF)?,
+            () = &mut ended => return Ok(()),
+        }
+        let outcome = loop {
+            let now = programs.borrow_and_update().clone().unwrap_or_default();
+            // It is never given up on its way: it could arrive after what is said last.
+            let next = self.tell(&now).await;
+            tokio::select! {
+                heard = wait(next, self.rhythm.distance, &mut programs) => if heard.is_err() { break Err(DEAF.to_owned()) },
+                () = &mut ended => break Ok(()),
+            }
+        };
+        // Even if that fails it ends by itself, 90 s after the last report.
+        _ = timeout(LAST_WORD_WITHIN, self.send(&Programs::default())).await;
+        outcome
+    }
+
+    async fn tell(&mut self, programs: &Programs) -> Next {
+        let problem = match self.send(programs).await {
+            Ok(answer) if answer.status().is_success() => {
+                self.pace.succeed();
+                if self.said.take().is_some() {
+                    say("the gateway takes reports again");
+                }
+                return Next::Heartbeat(if programs.is_empty() { self.rhythm.idle } else { self.rhythm.in_use });
+            }
+            Ok(answer) => return self.refused(&answer),
+            // Without the address, which says nothing new.
+            Err(error) => format!("the gateway cannot be reached: {}", innermost(&error.without_url())),
+        };
+        self.say_once(problem);
+        Next::Retry(self.pace.fail(fastrand::f64()))
+    }
+
+    fn refused(&mut self, answer: &Response) -> Next {
+        let status = answer.status();
+        self.say_once(format!("the gateway answers {status}"));
+        let pause = self.pace.fail(fastrand::f64());
+        let asked = if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+            // Perhaps it was enrolled anew meanwhile.
+            self.settings.read_token_again();
+            Some(REFUSED_PAUSE)
+        } else {
+            let seconds = answer.headers().get(RETRY_AFTER).and_then(|wait| wait.to_str().ok()?.parse().ok());
+            seconds.map(Duration::from_secs)
+        };
+        // Not all workstations at the very end of it.
+        let asked = asked.map_or(pause, |asked| asked.min(WAIT_MAX).mul_f64(1.0 + fastrand::f64() / 4.0));
+        Next::Retry(asked.max(pause))
+    }
+
+    fn say_once(&mut self, problem: String) {
+        if self.said.as_ref() != Some(&problem) {
+            say(&problem);
+            self.said = Some(problem);
+        }
+    }
+
+    async fn send(&self, programs: &Programs) -> Result<Response, reqwest::Error> {
+        let report = Report { workstation: &self.settings.workstation, programs };
+        let request = self.client.post(self.settings.reports.clone()).bearer_auth(&self.settings.token);
+        request.json(&report).send().await
+    }
+}
+
+const DEAF: &str = "nobody follows the sound server any more";
+
+async fn wait(
+    next: Next,
+    distance: Duration,
+    programs: &mut watch::Receiver<Option<Programs>>,
+) -> Result<(), watch::error::RecvError> {
+    match next {
+        Next::Retry(pause) => {
+            sleep(pause).await;
+            Ok(())
+        }
+        Next::Heartbeat(pause) => {
+            sleep(distance).await;
+            timeout(pause.saturating_sub(distance), programs.changed()).await.unwrap_or(Ok(()))
+        }
+    }
+}
+
+fn innermost(error: &dyn std::error::Error) -> String {
+    error.source().map_or_else(|| error.to_string(), innermost)
+}
+
+#[cfg(test)]
+mod tests;

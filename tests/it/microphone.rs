@@ -1,5 +1,7 @@
 //! A program uses a microphone: its workstation reports it, team colleagues see it in XPhone, and it goes again, whatever happens.
 
+mod agent;
+
 use jiff::SignedDuration;
 use presence_gateway::store::api_token::Role;
 use reqwest::{Method, RequestBuilder, StatusCode};

@@ -128,6 +128,6 @@ async fn revoke(store: &Store, name: &str, by: &Actor) -> Result<ExitCode, Failu
         eprintln!("presence-gateway: {name} is revoked");
         return Ok(ExitCode::SUCCESS);
     }
-    eprintln!("presence-gateway: no valid token has this name");
+    eprintln!("presence-gateway: no valid token has this name; `presence-gateway token list` tells them all");
     Ok(ExitCode::FAILURE)
 }

@@ -235,7 +235,7 @@ impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         tracing::error!(error = %chain(&error), "a request failed");
         match error {
-            StoreError::Unavailable(_) => {
+            StoreError::Unavailable(_) | StoreError::NotLetIn(_) => {
                 let detail = "the database cannot be used just now; try again, and look at the gateway's log";
                 Self::new(Kind::DatabaseUnavailable, detail)
             }

@@ -17,6 +17,8 @@ pub struct Sealed {
     pub by_previous: usize,
     /// Those that no key opens.
     pub closed: usize,
+    /// Among those the key of the pseudonyms in exports of the audit log, which no sign-in makes anew.
+    pub pseudonyms_closed: bool,
 }
 
 impl Store {
@@ -49,6 +51,7 @@ impl Store {
                union all select 'private key', private_key, null, null from notification_certificate
                union all select 'client state', client_state, null, null from subscription
                union all select 'people link', link, null, null from teams_feed where link is not null
+               union all select 'pseudonym key', key, null, null from pseudonym_key
                union all select 'kept login', refresh_token, user_guid, teams_id from kept_login where refresh_token is not null"#
         );
         let mut found = Sealed::default();
@@ -57,9 +60,11 @@ impl Store {
             found.total += 1;
             let current = SealingKeys { current: self.keys.current.clone(), previous: Vec::new() };
             if sealed::open(&current, purpose, &row.sealed).is_err() {
-                match sealed::open(&self.keys, purpose, &row.sealed) {
-                    Ok(_) => found.by_previous += 1,
-                    Err(_) => found.closed += 1,
+                if sealed::open(&self.keys, purpose, &row.sealed).is_ok() {
+                    found.by_previous += 1;
+                } else {
+                    found.closed += 1;
+                    found.pseudonyms_closed |= matches!(purpose, Purpose::PseudonymKey);
                 }
             }
         }
@@ -73,6 +78,7 @@ fn purpose(kind: &str, whose: Option<(Uuid, Uuid)>) -> Option<Purpose> {
         "private key" => Some(Purpose::PrivateKey),
         "client state" => Some(Purpose::ClientState),
         "people link" => Some(Purpose::PeopleLink),
+        "pseudonym key" => Some(Purpose::PseudonymKey),
         _ => whose.map(|(user, teams)| Purpose::KeptLogin(UserGuid(user), TeamsUserId(teams))),
     }
 }

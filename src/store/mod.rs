@@ -51,9 +51,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
 use secrecy::{ExposeSecret, SecretString};
-use sqlx::migrate::Migrator;
+use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use sqlx::{Postgres, Transaction};
+use sqlx::{ConnectOptions as _, Postgres, Transaction};
 
 use crate::config::SealingKeys;
 use crate::trace::TraceContext;
@@ -105,12 +105,18 @@ pub enum StoreError {
     /// Postgres cannot be reached or is out of connections; the same may work in a moment.
     #[error("Postgres cannot be used just now; look at its log and at database.url")]
     Unavailable(#[source] sqlx::Error),
+    /// Postgres does not know the user, the password or the way.
+    #[error("Postgres does not let the gateway in; check user and password in database.url, and Postgres' pg_hba.conf")]
+    NotLetIn(#[source] sqlx::Error),
+    /// The tables belong to somebody else.
+    #[error("the user of database.url may not make or change the tables; let it own the database and what is in it")]
+    NotOwner(#[source] MigrateError),
     /// Postgres refused a statement.
     #[error("Postgres refused a statement")]
     Refused(#[source] sqlx::Error),
     /// The schema could not be brought up to date.
     #[error("the database schema could not be migrated")]
-    Migration(#[from] sqlx::migrate::MigrateError),
+    Migration(#[source] MigrateError),
     /// Something stored cannot be opened with any key we have.
     #[error("something sealed in the database opens with none of secrets.key and secrets.previous_keys")]
     Sealed,
@@ -126,6 +132,10 @@ pub enum StoreError {
 /// the way (40, 55), connections or space used up (53), the server starting or ending (57), a standby that is not the primary yet, or
 /// not any more (25006), a transaction that was cut off for standing idle (25P03).
 const PASSING: [&str; 8] = ["08", "25006", "25P03", "3D", "40", "53", "55", "57"];
+/// The class of Postgres' refusals of a log-in.
+const NOT_LET_IN: &str = "28";
+/// Postgres' code for a right that is missing.
+const NO_RIGHT: &str = "42501";
 
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
@@ -140,7 +150,24 @@ impl From<sqlx::Error> for StoreError {
             {
                 Self::Unavailable(error)
             }
+            sqlx::Error::Database(ref refusal) if refusal.code().is_some_and(|code| code.starts_with(NOT_LET_IN)) => {
+                Self::NotLetIn(error)
+            }
             _ => Self::Refused(error),
+        }
+    }
+}
+
+impl From<MigrateError> for StoreError {
+    fn from(error: MigrateError) -> Self {
+        match error {
+            MigrateError::Execute(sqlx::Error::Database(ref refusal))
+            | MigrateError::ExecuteMigration(sqlx::Error::Database(ref refusal), _)
+                if refusal.code().as_deref() == Some(NO_RIGHT) =>
+            {
+                Self::NotOwner(error)
+            }
+            _ => Self::Migration(error),
         }
     }
 }
@@ -158,7 +185,16 @@ impl Store {
             .options(FAREWELL)
             .options(PLANNING);
         let pool = PgPoolOptions::new().max_connections(connections_max).acquire_timeout(ACQUIRE_TIMEOUT);
-        Ok(Self { pool: pool.connect_with(options).await?, keys })
+        match pool.connect_with(options.clone()).await {
+            Ok(pool) => Ok(Self { pool, keys }),
+            // The pool tries until its time is up and keeps to itself what it met.
+            Err(sqlx::Error::PoolTimedOut) => Err(Self::hindrance(&options).await.unwrap_or(sqlx::Error::PoolTimedOut).into()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn hindrance(options: &PgConnectOptions) -> Option<sqlx::Error> {
+        tokio::time::timeout(ACQUIRE_TIMEOUT, options.connect()).await.ok()?.err()
     }
 
     /// Brings the schema up to date; several replicas may try at once.

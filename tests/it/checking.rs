@@ -291,6 +291,15 @@ async fn what_no_key_opens_is_told() {
     line(&findings, "secrets", Outcome::Warn, &["secrets.previous_keys", "start `serve`"]);
     let findings = world.check_with(|config| config.secrets = keys(8, "")).await;
     line(&findings, "secrets", Outcome::Fail, &["open with no key", "presence-gateway sign-in"]);
+
+    // The key of the audit export's pseudonyms is made by the first export, and is sealed like everything else.
+    let of = |findings: &[Finding]| findings.iter().find(|finding| finding.probe == "secrets").unwrap().found.clone();
+    let before = of(&world.check().await);
+    assert!(!findings.iter().any(|finding| finding.remedy.as_deref().unwrap_or_default().contains("pseudonym_key")));
+    world.app.store.pseudonym_key().await.unwrap();
+    assert_ne!(of(&world.check().await), before, "it is counted");
+    let findings = world.check_with(|config| config.secrets = keys(8, "")).await;
+    line(&findings, "secrets", Outcome::Fail, &["delete from pseudonym_key", "pseudonym is another"]);
 }
 
 #[tokio::test]

@@ -18,6 +18,7 @@ mod chain;
 mod checking;
 mod command;
 mod command_emulate;
+mod command_faults;
 mod command_health;
 mod command_stop;
 mod command_token;

@@ -107,17 +107,25 @@ pub(super) fn judge_skew(probe: &str, whose: &str, ahead: SignedDuration) -> Fin
 
 async fn secrets(store: &Store) -> Finding {
     match store.inspect_sealed().await {
-        Ok(Sealed { closed: 0, by_previous: 0, total }) => {
+        Ok(Sealed { closed: 0, by_previous: 0, total, .. }) => {
             Finding::ok("secrets", format!("secrets.key opens all {total} sealed values"))
         }
-        Ok(Sealed { closed: 0, by_previous, total }) => {
+        Ok(Sealed { closed: 0, by_previous, total, .. }) => {
             let found = format!("{by_previous} of {total} sealed values still need secrets.previous_keys");
             Finding::warn("secrets", found, "start `serve`: it seals them anew; keep the previous key until this says ok")
         }
-        Ok(Sealed { closed, total, .. }) => {
+        Ok(Sealed { closed, total, pseudonyms_closed, .. }) => {
             let found = format!("{closed} of {total} sealed values open with no key");
-            let remedy = "name the key that sealed them in secrets.previous_keys; without it, sign the accounts in again with \
-                          `presence-gateway sign-in`";
+            let mut remedy =
+                "name the key that sealed them in secrets.previous_keys; without it, sign the accounts in again with \
+                              `presence-gateway sign-in`"
+                    .to_owned();
+            if pseudonyms_closed {
+                remedy.push_str(
+                    ", and for exports of the audit log let Postgres `delete from pseudonym_key`: the next export makes another key, \
+                     and everybody's pseudonym is another from then on",
+                );
+            }
             Finding::fail("secrets", found, remedy)
         }
         Err(error) => Finding::fail("secrets", chain(&error), "look at Postgres' log"),

@@ -101,7 +101,6 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
-use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
@@ -176,7 +175,7 @@ impl Running {
 /// # Errors
 /// Where the address cannot be had, no signing key can be made or no HTTP client be built.
 pub async fn start(options: Options) -> io::Result<Running> {
-    let listener = TcpListener::bind(options.listen).await?;
+    let listener = super::bind(options.listen).await?;
     let base_url = format!("http://{}", listener.local_addr()?);
     let key = tokio::task::spawn_blocking(SigningKey::generate).await.map_err(io::Error::other)?;
     let signing = SigningKeys::new(key.map_err(|_| io::Error::other("no signing key could be made"))?);

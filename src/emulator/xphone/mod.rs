@@ -62,7 +62,6 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
-use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
@@ -116,7 +115,7 @@ pub async fn start(options: Options) -> io::Result<Running> {
     if !options.listen.ip().is_loopback() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "the emulator listens on loopback addresses only"));
     }
-    let listener = TcpListener::bind(options.listen).await?;
+    let listener = crate::emulator::bind(options.listen).await?;
     let address = listener.local_addr()?;
     let stop = CancellationToken::new();
     let tasks = TaskTracker::new();

@@ -25,8 +25,8 @@ const TICKETS_MAX: i64 = 10;
 pub struct Ticket {
     /// Whose account is linked with it.
     pub user: UserGuid,
-    /// Their address in XPhone, to tell them whose account it is.
-    pub email: Option<String>,
+    /// What XPhone calls them, their name with their address, to tell them whose account it is.
+    pub called: Option<String>,
     /// Whether what holds for the user says to remember login data.
     pub remembers_login: bool,
     /// Who made it.
@@ -117,12 +117,22 @@ pub async fn use_ticket(tx: &mut Tx<'_>, ticket: &str, now: Timestamp) -> Result
     let Some(marked) = marked.fetch_optional(&mut **tx).await? else { return Ok(None) };
     let maker = Maker { takes_nothing: marked.is_own, kind: marked.maker_kind, name: marked.maker_name };
     let person = sqlx::query!(
-        r#"select p.email, e.remember_login_data as "remembers!"
+        r#"select p.name, p.email, e.remember_login_data as "remembers!"
            from person p join person_policy e on e.user_guid = p.guid where p.guid = $1"#,
         user,
     );
     let person = person.fetch_one(&mut **tx).await?;
-    Ok(Some(Ticket { user: UserGuid(user), email: person.email, remembers_login: person.remembers, maker }))
+    let called = called(person.name, person.email);
+    Ok(Some(Ticket { user: UserGuid(user), called, remembers_login: person.remembers, maker }))
+}
+
+/// Those whom an address must be made for have no address in XPhone, or share theirs: alone it would not tell whose account it is.
+fn called(name: String, email: Option<String>) -> Option<String> {
+    match email {
+        Some(email) if name.is_empty() || name == email => Some(email),
+        Some(email) => Some(format!("{name} ({email})")),
+        None => (!name.is_empty()).then_some(name),
+    }
 }
 
 impl Store {
@@ -132,7 +142,7 @@ impl Store {
     /// Postgres cannot be asked.
     pub async fn ticket(&self, ticket: &str, now: Timestamp) -> Result<Option<Ticket>, StoreError> {
         let found = sqlx::query!(
-            r#"select t.user_guid, t.is_own, t.maker_kind, t.maker_name, p.email, e.remember_login_data as "remembers!"
+            r#"select t.user_guid, t.is_own, t.maker_kind, t.maker_name, p.name, p.email, e.remember_login_data as "remembers!"
                from sign_in_ticket t join person p on p.guid = t.user_guid join person_policy e on e.user_guid = p.guid
                where t.hash = $1 and t.used_at is null and t.expires_at > $2"#,
             hash(ticket),
@@ -141,7 +151,7 @@ impl Store {
         let found = found.fetch_optional(&self.pool).await?;
         Ok(found.map(|row| Ticket {
             user: UserGuid(row.user_guid),
-            email: row.email,
+            called: called(row.name, row.email),
             remembers_login: row.remembers,
             maker: Maker { takes_nothing: row.is_own, kind: row.maker_kind, name: row.maker_name },
         }))
@@ -174,6 +184,18 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_page_calls_people() {
+        let check = |name: &str, email: Option<&str>, expected: Option<&str>| {
+            assert_eq!(called(name.to_owned(), email.map(str::to_owned)).as_deref(), expected, "{name:?} {email:?}");
+        };
+        check("Anna Adler", Some("anna@example.com"), Some("Anna Adler (anna@example.com)"));
+        check("anna@example.com", Some("anna@example.com"), Some("anna@example.com"));
+        check("", Some("anna@example.com"), Some("anna@example.com"));
+        check("Gina Gruber", None, Some("Gina Gruber"));
+        check("", None, None);
+    }
 
     #[test]
     fn what_can_be_a_ticket() {

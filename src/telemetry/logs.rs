@@ -1,6 +1,7 @@
 //! Log lines: one JSON object each, with the ids of the trace that it belongs to.
 
 use std::fmt::{self, Debug};
+use std::io::IsTerminal;
 
 use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
@@ -20,7 +21,9 @@ pub fn init_logs(settings: &Telemetry, filter: Option<&str>) {
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match settings.log_format {
         LogFormat::Json => lines.event_format(JsonLine).init(),
-        LogFormat::Text => lines.init(),
+        LogFormat::Text if std::io::stderr().is_terminal() => lines.init(),
+        // Colours are for eyes: a file or a journal would keep their control characters.
+        LogFormat::Text => lines.with_ansi(false).init(),
     }
 }
 

@@ -188,7 +188,7 @@ impl Inner {
         let (ticket, address) = self.way(&attempt, self.clock.now()).await?;
         let fields = [("ticket", attempt.ticket().to_owned()), ("proof", attempt.proof())];
         let form = Form { action: FORM_ACTION, fields, leads_to: address.origin().ascii_serialization() };
-        Ok((ticket.email, form, attempt.cookie(self.is_secure)))
+        Ok((ticket.called, form, attempt.cookie(self.is_secure)))
     }
 
     /// Where to send the browser, and with which cookie.
@@ -271,7 +271,7 @@ impl Inner {
         audit::record(&mut tx, &entry, now).await?;
         commit(tx).await?;
         self.activators.directory.wake();
-        Ok(words::Linked { account: signed_in.name, user: ticket.email, login: told })
+        Ok(words::Linked { account: signed_in.name, user: ticket.called, login: told })
     }
 }
 

@@ -22,7 +22,7 @@ pub enum Message {
 pub struct Linked {
     /// The Teams account's name.
     pub account: Option<String>,
-    /// The XPhone user's address.
+    /// What XPhone calls its user.
     pub user: Option<String>,
     pub login: Login,
 }
@@ -114,7 +114,7 @@ fn asked(user: Option<&str>, language: Language) -> (&'static str, Vec<String>) 
         Language::English => (
             "Link your Teams account?",
             format!(
-                "You link the Teams account with which you sign in next to the XPhone user {}. Each then shows when you are on the \
+                "The Teams account with which you sign in next is linked to the XPhone user {}. Each then shows when you are on the \
                  phone in the other, as far as your organisation wants that.",
                 user.unwrap_or("for whom this link was made")
             ),

@@ -6,6 +6,7 @@ use presence_gateway::store::api_token::Role;
 use reqwest::Method;
 use reqwest::header::{COOKIE, LOCATION};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::PRIVATE;
 use super::browser::Browser;
@@ -44,6 +45,24 @@ async fn the_page_says_for_whom_and_its_button_leads_to_the_login_server() {
     browser.language = "de";
     let page = browser.open(&url).await;
     assert!(page.text.contains("anna@example.com") && page.text.contains("Das bin ich: anmelden"), "{}", page.text);
+}
+
+#[tokio::test]
+async fn the_page_names_whoever_has_no_address_or_shares_it() {
+    let (world, [anna]) = World::with_people(["anna"]).await;
+    for (name, email, told) in [
+        ("Gina <Gruber>", "", "linked to the XPhone user Gina &lt;Gruber&gt;."),
+        ("Anna Zwei", "anna@example.com", "linked to the XPhone user Anna Zwei (anna@example.com)."),
+    ] {
+        let guid = Uuid::new_v4();
+        let user = json!({"email": email, "accountName": name, "displayName": name, "location": world.location,
+            "configurationGroup": null, "profiles": []});
+        world.xphone_control(Method::PUT, &format!("users/{guid}"), user).await;
+        world.directory().await;
+        let url = world.sign_in_link(Person { xphone: guid, ..anna }).await;
+        let page = Browser::new(&world).open(&url).await;
+        assert!(page.text.contains(told), "{}", page.text);
+    }
 }
 
 #[tokio::test]

@@ -106,12 +106,13 @@ pub struct InTeams {
     activity: String,
     /// `read`; `notification`: not confirmed yet.
     source: &'static str,
+    /// When this was seen. While Teams is free and shows nothing of ours, reads that find the same are not recorded: then since when.
     observed_at: Timestamp,
     age_seconds: f64,
     /// When Teams is to be read to make sure.
     #[schema(required)]
     confirm_at: Option<Timestamp>,
-    /// When it was last read.
+    /// The read that was recorded last.
     #[schema(required)]
     read_at: Option<Timestamp>,
     mapping: TeamsMapping,

@@ -18,11 +18,25 @@ pub(super) async fn run(sources: &Sources) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn line(SeenStatus { guid, kind, people, texts }: &SeenStatus) -> String {
-    let kind = kind.map_or("not named", StatusKind::label);
-    // Whoever wrote a text must not write to the terminal with it.
-    let quoted: Vec<String> = texts.iter().map(|text| format!("{text:?}")).collect();
-    format!("{guid} {kind:<14} {people:>6} people {}", quoted.join(", ")).trim_end().to_owned()
+/// In columns.
+fn line(status: &SeenStatus) -> String {
+    let SeenStatus { guid, people, .. } = status;
+    format!("{guid} {:<14} {people:>6} people {}", kind(status), texts(status)).trim_end().to_owned()
+}
+
+/// Among other findings.
+pub(super) fn in_words(status: &SeenStatus) -> String {
+    let SeenStatus { guid, people, .. } = status;
+    format!("{guid}: {}, {people} people {}", kind(status), texts(status)).trim_end().to_owned()
+}
+
+fn kind(status: &SeenStatus) -> &'static str {
+    status.kind.map_or("not named", StatusKind::label)
+}
+
+/// Whoever wrote a text must not write to the terminal with it.
+fn texts(status: &SeenStatus) -> String {
+    status.texts.iter().map(|text| format!("{text:?}")).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
@@ -41,6 +55,8 @@ mod tests {
         };
         let nil = "00000000-0000-0000-0000-000000000000";
         check(Some(StatusKind::Busy), &[], &format!("{nil} busy               12 people"));
+        let shared = SeenStatus { guid, kind: None, people: 2, texts: vec!["Lunch".to_owned(), "Back at one".to_owned()] };
+        assert_eq!(in_words(&shared), format!("{nil}: not named, 2 people \"Lunch\", \"Back at one\""));
         check(None, &["In a \u{7}meeting"], &format!("{nil} not named          12 people \"In a \\u{{7}}meeting\""));
     }
 }

@@ -1,7 +1,7 @@
 //! `presence-gateway check`: a table of faults, each switched on alone, and the line that tells of it with its remedy.
 
 use presence_gateway::command::check::{Finding, Outcome, probe};
-use presence_gateway::config::{Config, XphoneTransport};
+use presence_gateway::config::{Config, NetTcpTrust, XphoneNetTcp, XphoneTransport};
 use reqwest::Method;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -208,6 +208,30 @@ async fn an_xphone_that_does_not_let_us_in_is_told() {
     line(&findings, "xphone rights", Outcome::Skipped, &[]);
     world.xphone_faults(json!({"down": true})).await;
     line(&world.check().await, "xphone log-in", Outcome::Fail, &["reach xphone.base_url"]);
+}
+
+#[tokio::test]
+async fn over_net_tcp_its_own_settings_are_named() {
+    let world = well().await;
+    let fingerprint = NetTcpTrust::Fingerprint([0; 32]);
+    let findings = world.check_with(|config| config.xphone.transport = net_tcp("net.tcp://127.0.0.1:1", fingerprint)).await;
+    line(&findings, "xphone log-in", Outcome::Fail, &["xphone.net_tcp.address", "3344", "xphone.net_tcp.allow_unencrypted"]);
+    line(&findings, "xphone statuses", Outcome::Skipped, &[]);
+    let certificates = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----".to_owned();
+    let authority = NetTcpTrust::Authority { certificates, server_name: None };
+    let findings = world.check_with(|config| config.xphone.transport = net_tcp("net.tcp://127.0.0.1:1", authority)).await;
+    line(&findings, "xphone log-in", Outcome::Fail, &["xphone.net_tcp.authority_file", "xphone.net_tcp.server_name"]);
+    assert!(!findings.iter().any(|finding| finding.to_string().contains("xphone.base_url")), "{findings:?}");
+}
+
+fn net_tcp(server: &str, trust: NetTcpTrust) -> XphoneTransport {
+    XphoneTransport::NetTcp(XphoneNetTcp {
+        server: server.parse().unwrap(),
+        trust: Some(trust),
+        allow_unencrypted: false,
+        language: "de".to_owned(),
+        presence_states: Vec::new(),
+    })
 }
 
 #[tokio::test]

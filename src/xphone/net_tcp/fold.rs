@@ -46,6 +46,10 @@ impl Fold {
     /// Takes one change, told by the event `sequence`. `ours` is the origin by which we set presences ourselves.
     pub(super) fn change(&mut self, change: &Change, sequence: u64, ours: &str) -> Folded {
         let user = guid(&change.email, 1);
+        // Of several with this address nobody knows whom it is about.
+        if self.held.contains_key(&guid(&change.email, 2)) {
+            return Folded::Nothing;
+        }
         let Some(held) = self.held.get_mut(&user) else { return Folded::Nothing };
         let changed = match change.part {
             Part::TeamDesk => return Folded::Nothing,
@@ -147,6 +151,17 @@ mod tests {
         assert_eq!(fold.change(&stranger, 2, "us"), Folded::Nothing);
         let found = MapEntry { origin: Some("us".to_owned()), ..map("anna@example.org", 2) };
         assert_eq!(fold.replace(&found, 2).unwrap().origin.as_deref(), Some("us"));
+    }
+
+    #[test]
+    fn what_may_be_about_another_with_the_same_address_is_about_nobody() {
+        let mut fold = fold();
+        let entries = [map("anna@example.org", 2), map("Anna@example.org", 2)];
+        fold.read(1, &entries, &People::default().learn(&entries));
+        assert_eq!(fold.change(&change(Part::Telephone, "Busy", None), 2, "us"), Folded::Nothing);
+        assert_eq!(fold.change(&change(Part::Unknown, "", None), 3, "us"), Folded::Nothing);
+        fold.read(4, &entries[..1], &People::default().learn(&entries[..1]));
+        assert_eq!(told(fold.change(&change(Part::Telephone, "Busy", None), 5, "us")).telephone_state, 4);
     }
 
     #[test]

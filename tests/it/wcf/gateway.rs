@@ -1,5 +1,7 @@
 //! The whole gateway on the Integration API: what users see.
 
+use presence_gateway::command::check::probe;
+use presence_gateway::config::{XphoneNetTcp, XphoneTransport};
 use presence_gateway::domain::directory::{MembershipRow, membership};
 use presence_gateway::domain::ids::UserGuid;
 use presence_gateway::emulator::wcf::{Host, Program};
@@ -12,6 +14,8 @@ use super::{AVAILABLE, BUSY, DO_NOT_DISTURB, ON_THE_PHONE};
 use crate::world::{Person, World, exhaust};
 
 const ANNA: &str = "anna@example.com";
+const LUNCH: &str = "10000000-0000-0000-0000-000000000077";
+const NOT_DISTURBED: &str = "Do not disturb (MS Teams)";
 const SUBSCRIBER: &str = "subscriber@example.com";
 /// Far more passes than any of these stories needs; each waits for something to be told.
 const PASSES_MAX: usize = 60;
@@ -122,7 +126,7 @@ async fn a_teams_call_shows_in_xphone_and_goes() {
     assert_eq!(story.shown().await, with_ours(BUSY, ON_THE_PHONE));
     story.world.teams(story.anna, "DoNotDisturb/Presenting").await;
     story.world.settle().await;
-    assert_eq!(story.shown().await, with_ours(DO_NOT_DISTURB, "Do not disturb (MS Teams)"));
+    assert_eq!(story.shown().await, with_ours(DO_NOT_DISTURB, NOT_DISTURBED));
     story.world.teams(story.anna, "Available/Available").await;
     story.world.settle().await;
     assert_eq!(story.shown().await, alone());
@@ -150,6 +154,53 @@ async fn what_nothing_ends_by_itself_the_gateway_ends() {
     story.world.reconcile().await;
     exhaust(&story.world.app.tasks.xphone_dispatcher).await;
     assert_eq!(story.shown().await, alone());
+}
+
+#[tokio::test]
+#[ignore = "needs Mono: deploy/test-wcf"]
+async fn a_do_not_disturb_goes_after_a_day_and_is_not_set_again() {
+    let story = Box::pin(Story::begin()).await;
+    story.world.teams(story.anna, "DoNotDisturb/DoNotDisturb").await;
+    story.world.settle().await;
+    assert_eq!(story.shown().await, with_ours(DO_NOT_DISTURB, NOT_DISTURBED));
+    // Both sides confirm it each hour, so that nothing but the day can end it: the twelve hours are moved on.
+    for hour in 1..=25 {
+        story.world.advance(jiff::SignedDuration::from_hours(1));
+        story.listen_until_read().await;
+        story.world.sweep().await;
+        story.world.settle().await;
+        let expected = if hour < 24 { with_ours(DO_NOT_DISTURB, NOT_DISTURBED) } else { alone() };
+        assert_eq!(story.shown().await, expected, "after {hour} hours");
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs Mono: deploy/test-wcf"]
+async fn check_tells_which_statuses_people_show_and_which_setting_names_them() {
+    let story = Box::pin(Story::begin()).await;
+    for email in ["ben@example.com", "carl@example.com"] {
+        story.host.order(&["add", email, LUNCH, "Back at one"]).await.unwrap();
+    }
+    let check = async |change: fn(&mut XphoneNetTcp)| {
+        let mut config = story.world.config.clone();
+        config.database.url = Some(story.world.database_url());
+        let XphoneTransport::NetTcp(settings) = &mut config.xphone.transport else { panic!("another transport") };
+        change(settings);
+        let findings = probe(&config, &story.world.clock).await;
+        let told: Vec<String> = findings.iter().map(ToString::to_string).collect();
+        told.into_iter().filter(|line| line.contains("xphone") || line.contains("status")).collect::<Vec<_>>().join("\n")
+    };
+    let told = check(|_| {}).await;
+    assert!(!told.contains("FAIL") && !told.contains("warn"), "{told}");
+    assert!(told.contains(&format!("{LUNCH}: not named, 2 people \"Back at one\"")), "{told}");
+    assert!(told.contains(&format!("{AVAILABLE}: not named, 1 people")), "{told}");
+    let told = check(|settings| settings.presence_states.clear()).await;
+    assert!(told.contains("FAIL    xphone statuses") && told.contains("xphone.net_tcp.presence_states.busy"), "{told}");
+    assert!(told.contains(LUNCH), "{told}");
+    // A server whose contract is too old to tell of changes is read instead.
+    story.host.order(&["version", "3"]).await.unwrap();
+    let told = check(|_| {}).await;
+    assert!(told.contains("warn    xphone capabilities") && told.contains("each minute"), "{told}");
 }
 
 #[tokio::test]

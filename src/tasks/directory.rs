@@ -5,6 +5,7 @@
 
 mod comparison;
 mod following;
+mod reading;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -21,20 +22,15 @@ use super::driver::Task;
 use super::tenure::{LEASE_LIFE, Tenure};
 use super::{Activators, Progress, TaskError};
 use crate::clock::Clock;
-use crate::domain::directory::{PersonProfile, Seat, XphonePerson, seat};
-use crate::domain::mapping::StatusKind;
+use crate::domain::directory::{Seat, XphonePerson};
 use crate::graph::client::Client;
 use crate::store::Store;
 use crate::store::directory::{Due, Location, Missing, Status};
 use crate::store::feed::Feed;
 use crate::store::lease::Lease;
-use crate::xphone::values::{Profile, User};
 use crate::xphone::{self, XPhone};
 
 const LEASE: &str = "directory";
-
-/// A status newer than this gateway.
-const UNKNOWN_STATUS: &str = "unknown";
 
 /// Follows both directories.
 pub struct Directory {
@@ -107,7 +103,7 @@ impl Directory {
         if !self.follow_teams().await? {
             return Ok(());
         }
-        let mut people: Vec<XphonePerson> = self.xphone.users().await?.into_iter().map(person).collect();
+        let mut people = reading::people(self.xphone.users().await?);
         let locations = if can.tree { Some(self.locations().await?) } else { None };
         if locations.is_none() {
             seat_as_imported(&mut people, &self.store.imported_seats().await?);
@@ -154,18 +150,11 @@ impl Directory {
     }
 
     async fn locations(&self) -> Result<Vec<Location>, xphone::Error> {
-        let location = |location: xphone::values::Location| {
-            let groups = location.configuration_groups.into_iter().map(|group| (group.guid, group.name)).collect();
-            Location { guid: location.guid, name: location.name, groups }
-        };
-        Ok(self.xphone.locations().await?.into_iter().map(location).collect())
+        Ok(reading::locations(self.xphone.locations().await?))
     }
 
     async fn statuses(&self) -> Result<Vec<Status>, xphone::Error> {
-        let states = self.xphone.presence_states().await?.into_iter();
-        Ok(states
-            .map(|state| Status { guid: state.guid, kind: state.kind.map_or(UNKNOWN_STATUS, StatusKind::label).to_owned() })
-            .collect())
+        Ok(reading::statuses(self.xphone.presence_states().await?))
     }
 }
 
@@ -175,19 +164,4 @@ fn seat_as_imported(people: &mut [XphonePerson], seats: &HashMap<String, Seat>) 
         let seat = person.email.as_ref().and_then(|email| seats.get(&email.to_lowercase()));
         person.seat = seat.copied().unwrap_or_default();
     }
-}
-
-fn person(user: User) -> XphonePerson {
-    XphonePerson {
-        guid: user.guid,
-        // Postgres keeps no such character.
-        name: user.display_name.replace('\0', ""),
-        email: user.email,
-        seat: seat(&user.distinguished_name),
-        profiles: user.profiles.into_iter().map(profile).collect(),
-    }
-}
-
-fn profile(profile: Profile) -> PersonProfile {
-    PersonProfile { guid: profile.guid, name: profile.name, status: profile.presence_state, active: profile.active }
 }

@@ -34,6 +34,7 @@ mod listening;
 mod mass_change;
 mod metrics;
 mod microphone;
+mod odd_records;
 mod people;
 mod plans;
 mod prometheus;

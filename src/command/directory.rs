@@ -55,7 +55,7 @@ async fn status(store: &Store) -> Result<ExitCode, Failure> {
         return Ok(ExitCode::SUCCESS);
     };
     say!("held back since {since}, last seen {seen_at}: {} of {people} people would be dropped", dropped.len());
-    say!("{gone} are no longer in XPhone, {unmatched} are no longer matched");
+    say!("{gone} are no longer in XPhone, {unmatched} are no longer matched or no longer at any location");
     if recent > 0 {
         say!("up to {recent} others were dropped within the day before, and count as well");
     }
@@ -63,7 +63,9 @@ async fn status(store: &Store) -> Result<ExitCode, Failure> {
         Some((at, by)) => say!("accepted {at} by {by}; carried out when both systems have been read"),
         None => say!("if that is right: presence-gateway directory accept --people {}", dropped.len()),
     }
-    for (user, why) in dropped.iter().zip((0..dropped.len()).map(|n| if n < gone { "gone" } else { "unmatched" })) {
+    for (user, why) in
+        dropped.iter().zip((0..dropped.len()).map(|n| if n < gone { "gone" } else { "unmatched or without a location" }))
+    {
         say!("{user} {why}");
     }
     Ok(ExitCode::SUCCESS)

@@ -263,7 +263,9 @@ async fn what_is_held_back_is_shown_and_released() {
         values ('2026-11-02T09:00Z', '2026-11-02T09:05Z', 9, 1, 1, array[gen_random_uuid(), gen_random_uuid()])";
     sqlx::raw_sql(held).execute(&pool).await.unwrap();
     let told = status().await;
-    for words in ["2 of 9 people", "1 are no longer in XPhone", "accept --people 2", " gone\n", " unmatched\n"] {
+    for words in
+        ["2 of 9 people", "1 are no longer in XPhone", "accept --people 2", " gone\n", " unmatched or without a location\n"]
+    {
         assert!(told.contains(words), "{words:?} is missing in: {told}");
     }
     check_failure(gateway(&["directory", "accept", "--people", "3"], &settings), &["2 people are held back, not 3"], &[]).await;

@@ -21,11 +21,11 @@ pub struct Refusal {
     pub people: usize,
     /// How many of them XPhone no longer has.
     pub gone: usize,
-    /// How many are no longer matched.
+    /// How many are no longer matched, or no longer sit at any location.
     pub unmatched: usize,
     /// How many more were dropped within the day before, and count as well.
     pub recent: usize,
-    /// Who: those who are gone, then those who are unmatched.
+    /// Who: those who are gone, then the others.
     pub dropped: Vec<UserGuid>,
     /// When an operator agreed, and who that was; `None`: nobody has.
     pub accepted: Option<(Timestamp, String)>,

@@ -1,5 +1,7 @@
 //! What XPhone tells oddly stops nobody else, and what an operator says about it counts.
 
+use presence_gateway::domain::ids::UserGuid;
+use presence_gateway::store::directory::Refusal;
 use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -48,4 +50,31 @@ async fn one_odd_record_stops_nobody() {
     };
     assert_eq!(named(&world.get("v1/locations", ADMIN_TOKEN).await), ["Elsewhere", "Headquarters"]);
     assert_eq!(named(&world.get("v1/configuration-groups", ADMIN_TOKEN).await), ["Sales"]);
+}
+
+#[tokio::test]
+async fn an_operators_word_is_not_lost_to_a_comparison_under_way() {
+    let world = World::new().await;
+    let store = &world.app.store;
+    let now = world.clock.now();
+    let refuse = async |dropped: std::ops::Range<u128>| {
+        let dropped: Vec<UserGuid> = dropped.map(|number| UserGuid(Uuid::from_u128(number))).collect();
+        let refusal = Refusal {
+            since: now,
+            seen_at: now,
+            people: 9,
+            gone: dropped.len(),
+            unmatched: 0,
+            recent: 0,
+            dropped,
+            accepted: None,
+        };
+        store.refuse_directory(&refusal).await.unwrap();
+        store.directory_refusal().await.unwrap().unwrap().accepted.map(|(_, by)| by)
+    };
+    assert_eq!(refuse(0..5).await, None);
+    world.accept_directory(5).await;
+    let agreed = Some("the operator".to_owned());
+    assert_eq!([refuse(0..5).await, refuse(1..4).await], [agreed.clone(), agreed]);
+    assert_eq!(refuse(1..5).await, None, "somebody whom the last word was not about");
 }

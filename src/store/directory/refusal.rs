@@ -75,7 +75,8 @@ impl Store {
         Ok(held.fetch_optional(&self.pool).await?.unwrap_or_default())
     }
 
-    /// Notes what is held back; where that is about others than before, an operator's word for them counts no more.
+    /// Notes what is held back. An operator's word for those and no others counts on, even if it came while they were compared; where
+    /// anybody else is among them it counts no more.
     ///
     /// # Errors
     /// Postgres could not.
@@ -85,7 +86,9 @@ impl Store {
         sqlx::query!(
             "insert into directory_refusal (since, seen_at, people, gone, unmatched, dropped, recent) values ($1, $2, $3, $4, $5, $6, $7)
              on conflict (single) do update set seen_at = excluded.seen_at, people = excluded.people, gone = excluded.gone,
-                 unmatched = excluded.unmatched, dropped = excluded.dropped, recent = excluded.recent, accepted_at = null, accepted_by = null",
+                 unmatched = excluded.unmatched, dropped = excluded.dropped, recent = excluded.recent,
+                 accepted_at = case when excluded.dropped <@ directory_refusal.dropped then directory_refusal.accepted_at end,
+                 accepted_by = case when excluded.dropped <@ directory_refusal.dropped then directory_refusal.accepted_by end",
             refusal.since.to_sqlx(),
             refusal.seen_at.to_sqlx(),
             count(refusal.people),

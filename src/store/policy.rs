@@ -87,6 +87,7 @@ pub(super) async fn note_change(tx: &mut Tx<'_>, guid: Uuid, setting: &str, now:
 /// Postgres could not.
 pub async fn write_teams_sync(tx: &mut Tx<'_>, guid: Uuid, sync: Option<TeamsSync>, now: Timestamp) -> Result<(), StoreError> {
     let unread_until = due::unread_until(tx, guid, now).await?;
+    let is_first = read_teams_sync(&mut **tx, guid).await?.is_none();
     match sync {
         Some(sync) => {
             sqlx::query!(
@@ -107,7 +108,9 @@ pub async fn write_teams_sync(tx: &mut Tx<'_>, guid: Uuid, sync: Option<TeamsSyn
         }
         None => sqlx::query!("delete from teams_sync where guid = $1", guid).execute(&mut **tx).await?,
     };
-    due::owe(tx, guid, sync, unread_until, now).await?;
+    // A group's first own policy begins a trial of its own, whatever its location's trial has counted; a change within a trial begins none.
+    let trial_goes_on = !is_first && sync.is_some_and(|sync| sync.shadow);
+    due::owe(tx, guid, trial_goes_on, unread_until, now).await?;
     note_change(tx, guid, "teams_sync", now).await
 }
 

@@ -146,3 +146,52 @@ async fn a_group_reports_for_its_own_people_whoever_set_the_policy() {
         check_problem(world.report_request(&format!("{place}/x"), ADMIN_TOKEN), 400, "bad-guid").await;
     }
 }
+
+#[tokio::test]
+async fn whatever_goes_on_counts_for_the_trial_that_begins_meanwhile() {
+    let (world, [anna]) = World::with_people(["anna"]).await;
+    let (here, sales, elsewhere) = (world.location, Uuid::new_v4(), Uuid::new_v4());
+    let place = json!({"name": "Headquarters", "configurationGroups": [{"guid": sales, "name": "Sales"}]});
+    world.xphone_control(Method::PUT, &format!("locations/{here}"), place).await;
+    world
+        .xphone_control(Method::PUT, &format!("locations/{elsewhere}"), json!({"name": "Branch", "configurationGroups": []}))
+        .await;
+    let sit = async |location: Uuid, group: Option<Uuid>| {
+        let user = json!({"email": "anna@example.com", "accountName": "anna", "displayName": "anna", "location": location,
+            "configurationGroup": group, "profiles": [{"name": "Appointment", "kind": "busy", "active": true}]});
+        world.xphone_control(Method::PUT, &format!("users/{}", anna.xphone), user).await;
+        world.next_directory().await;
+    };
+    let mut trial = teams_sync("telephony");
+    trial["shadow"] = json!(true);
+    let set = async |place: &str| {
+        let request = world.admin_request(Method::PUT, &format!("v1/{place}/teams-sync"));
+        world.told(request.bearer_auth(ADMIN_TOKEN).json(&trial)).await;
+        world.advance(SignedDuration::from_secs(1));
+        world.settle().await;
+    };
+    let seen = async |place: &str| {
+        let report = world.told(world.report_request(place, ADMIN_TOKEN)).await;
+        [
+            report["people_shown"].as_i64().unwrap(),
+            report["people_now"].as_i64().unwrap(),
+            counted(&report).len().try_into().unwrap(),
+        ]
+    };
+    sit(here, Some(sales)).await;
+    let [at, of, there] =
+        [format!("locations/{here}"), format!("configuration-groups/{sales}"), format!("locations/{elsewhere}")];
+    set(&at).await;
+    set(&there).await;
+    world.say(&[anna], "Busy/InACall").await;
+    assert_eq!(seen(&at).await, [1, 1, 1]);
+    // Her group is given a trial of its own; a change within it counts nothing twice.
+    set(&of).await;
+    assert_eq!(seen(&of).await, [1, 1, 1]);
+    set(&of).await;
+    let report = world.told(world.report_request(&of, ADMIN_TOKEN)).await;
+    assert_eq!(counted(&report), ["xphone_appointment on_the_phone: 1 times, 1 people, 1 now"]);
+    // She moves to where another trial goes on.
+    sit(elsewhere, None).await;
+    assert_eq!(seen(&there).await, [1, 1, 1]);
+}

@@ -165,6 +165,7 @@ async fn write(tx: &mut Tx<'_>, people: &[&Person], guids: &[Uuid], now: Timesta
     let matches: Vec<String> = people.iter().map(|person| person.matched.label().to_owned()).collect();
     let teams: Vec<Option<Uuid>> = people.iter().map(|person| person.matched.teams_user().map(|id| id.0)).collect();
     forget_moved(tx, guids, &locations, &groups).await?;
+    forget_left_trials(tx, guids, &locations, &groups).await?;
     sqlx::query!(
         "insert into person (guid, email, location_guid, configuration_group_guid, match, teams_id, name)
          select * from unnest($1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::text[], $6::uuid[], $7::text[])
@@ -223,6 +224,32 @@ async fn forget_moved(
              and (p.location_guid, p.configuration_group_guid) is distinct from (n.location_guid, n.group_guid)
              and (not e.is_synchronised or exists (select from policy_due d where d.guid in (p.location_guid, p.configuration_group_guid)
                  and s.teams_observed_at <= d.unread_until))",
+        guids,
+        locations as _,
+        groups as _,
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Whoever comes under the policy of another place comes out of a trial, or into another one, which counts what goes on from its beginning.
+async fn forget_left_trials(
+    tx: &mut Tx<'_>,
+    guids: &[Uuid],
+    locations: &[Option<Uuid>],
+    groups: &[Option<Uuid>],
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "update user_state s set on_trial = 0
+         from unnest($1::uuid[], $2::uuid[], $3::uuid[]) as n (guid, location_guid, group_guid)
+             join person p on p.guid = n.guid
+             left join teams_sync was_at on was_at.guid = p.location_guid
+             left join teams_sync was_in on was_in.guid = p.configuration_group_guid
+             left join teams_sync is_at on is_at.guid = n.location_guid
+             left join teams_sync is_in on is_in.guid = n.group_guid
+         where s.user_guid = p.guid and s.on_trial <> 0
+             and coalesce(was_in.guid, was_at.guid) is distinct from coalesce(is_in.guid, is_at.guid)",
         guids,
         locations as _,
         groups as _,

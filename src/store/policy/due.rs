@@ -7,7 +7,6 @@ use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
 use uuid::Uuid;
 
-use crate::domain::policy::TeamsSync;
 use crate::domain::timeline::Waker;
 use crate::store::{FORGOTTEN_AT_ONCE, Store, StoreError, Tx, commit, rows};
 
@@ -38,15 +37,16 @@ pub(super) async fn unread_until(tx: &mut Tx<'_>, guid: Uuid, now: Timestamp) ->
     Ok(until.fetch_one(&mut **tx).await?.map(jiff_sqlx::Timestamp::to_jiff))
 }
 
-/// Owes everybody there what follows from the change; what was owed already is begun anew.
+/// Owes everybody there what follows from the change; what was owed already is begun anew. Unless the place's
+/// trial goes on, what shows then counts from its beginning.
 pub(super) async fn owe(
     tx: &mut Tx<'_>,
     guid: Uuid,
-    sync: Option<TeamsSync>,
+    trial_goes_on: bool,
     unread_until: Option<Timestamp>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let on_trial_until = (!sync.is_some_and(|sync| sync.shadow)).then_some(now);
+    let on_trial_until = (!trial_goes_on).then_some(now);
     sqlx::query!(
         "insert into policy_due (guid, changed_at, unread_until, on_trial_until) values ($1, $2, $3, $4)
          on conflict (guid) do update set changed_at = excluded.changed_at, reached = null,

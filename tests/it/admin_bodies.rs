@@ -75,7 +75,9 @@ async fn bodies_look_like_this() {
     assert_snapshot!("choice_refused", see(Method::PUT, &choice, chosen.clone()).await);
     let free = json!({"mode": "telephony", "user_may_change": true, "remember_login_data": true, "shadow": false});
     see(Method::PUT, &sync, Some(free)).await;
+    assert_snapshot!("choice_unset", see(Method::GET, &choice, None).await);
     assert_snapshot!("choice_put", see(Method::PUT, &choice, chosen).await);
+    assert_snapshot!("choice", see(Method::GET, &choice, None).await);
     assert_snapshot!("audit_export", unnamed(&see(Method::GET, "v1/audit/export?limit=2", None).await));
     assert_snapshot!("nothing_found", see(Method::GET, "v1/locations?search=nowhere", None).await);
     assert_snapshot!("bad_body", see(Method::PUT, &sync, Some(json!({"mode": "all"}))).await);
@@ -131,6 +133,7 @@ async fn bodies_about_accounts_look_like_this() {
     let (path, ticket) = after.split_once("pgs_").unwrap();
     assert_snapshot!("sign_in_link", format!("{before}<public>{path}<ticket>{}", &ticket[43..]));
     assert_snapshot!("subscriptions", see(Method::GET, "v1/subscriptions", None).await);
+    assert_snapshot!("places", see(Method::GET, "v1/subscriptions/places", None).await);
     assert_snapshot!("subscriber_accounts", see(Method::GET, "v1/subscriber-accounts", None).await);
     assert_snapshot!(
         "subscriber_account_unknown",
@@ -177,4 +180,59 @@ async fn what_is_told_about_people_looks_like_this() {
     world.settle().await;
     assert_snapshot!("shadow_report", see(&format!("{place}/shadow-report")).await);
     assert_snapshot!("user_unknown", see(&format!("v1/users/{}", Uuid::nil())).await);
+}
+
+/// What was told, and its body.
+fn told(seen: &str) -> Value {
+    serde_json::from_str(seen.split_once('\n').unwrap().1).unwrap()
+}
+
+/// With these words, which differ from run to run, under names.
+fn named(seen: &str, told: &Value, fields: &[&str]) -> String {
+    let name = |seen: String, field: &&str| seen.replace(told[field].as_str().unwrap(), &format!("<{field}>"));
+    fields.iter().fold(seen.to_owned(), name)
+}
+
+#[tokio::test]
+async fn bodies_about_workstations_look_like_this() {
+    let (world, [anna]) = World::with_people(["anna"]).await;
+    let names = [(anna.xphone, "<anna>")];
+    let see = async |method, path: &str, body| world.seen(method, path, body, &names).await;
+    let enrol = async |user: &str| see(Method::POST, "v1/workstations", Some(json!({"name": "PC-0815", "user": user}))).await;
+    assert_snapshot!("workstation_of_nobody", enrol("nobody@example.com").await);
+    let enrolled = enrol("Anna@example.com").await;
+    let told = told(&enrolled);
+    assert_snapshot!("workstation_enrolled", named(&enrolled, &told, &["id", "token"]));
+    assert_snapshot!("workstations", named(&see(Method::GET, "v1/workstations", None).await, &told, &["id"]));
+    let path = format!("v1/workstations/{}", told["id"].as_str().unwrap());
+    assert_snapshot!("workstation_removed", see(Method::DELETE, &path, None).await);
+    assert_snapshot!("workstation_unknown", see(Method::DELETE, &path, None).await);
+    assert_snapshot!("workstations_none", see(Method::GET, "v1/workstations", None).await);
+}
+
+#[tokio::test]
+async fn bodies_about_enrolments_look_like_this() {
+    let world = World::new().await;
+    let see = async |method, path: &str, body| world.seen(method, path, body, &[]).await;
+    let enrol = async |number: usize| {
+        let name = json!({"user_principal_name": format!("presence-{number}@example.com")});
+        see(Method::POST, "v1/subscriber-accounts", Some(name)).await
+    };
+    let begun = enrol(0).await;
+    let told = told(&begun);
+    let fields: Vec<&str> = ["id", "user_code", "enrolment"].into_iter().filter(|field| told[*field].is_string()).collect();
+    assert_snapshot!("enrolment_begun", named(&begun, &told, &fields));
+    let mut refused = String::new();
+    for number in 1..=100 {
+        refused = enrol(number).await;
+        if !refused.starts_with("202") {
+            break;
+        }
+    }
+    assert_snapshot!("enrolments_too_many", refused);
+    let accounts = self::told(&see(Method::GET, "v1/subscriber-accounts", None).await);
+    let enrolment = accounts["items"][0]["enrolment"]["id"].as_str().unwrap();
+    let path = format!("v1/subscriber-enrolments/{enrolment}");
+    assert_snapshot!("enrolment_cancelled", see(Method::DELETE, &path, None).await);
+    assert_snapshot!("enrolment_unknown", see(Method::DELETE, &format!("v1/subscriber-enrolments/{}", Uuid::nil()), None).await);
 }

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
+use utoipa::openapi::{ArrayBuilder, ObjectBuilder, Type};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
@@ -40,8 +41,27 @@ pub struct MicrophoneSync {
     /// Programs, and those whose name goes on from theirs, that prove no conversation: mixers, dictation, recorders. An entry of the very
     /// same or a longer name counts all the same. Left out: the delivered list.
     #[serde(default = "microphone::starting_ignored", deserialize_with = "usable_ignored")]
-    #[schema(max_items = 200, required = false)]
+    #[schema(schema_with = program_names, required = false)]
     ignored: Vec<String>,
+}
+
+/// The name of a program's file, as documents say it: with a word in it besides folders and `.exe`.
+fn file_name() -> ObjectBuilder {
+    let pattern = r"^(?:[^\x00-\x1f\x7f-\x9f]*[/\\])?(?!\s*\.[eE][xX][eE]\s*$)[^/\\\x00-\x1f\x7f-\x9f]*[^/\\\s\x00-\x1f\x7f-\x9f][^/\\\x00-\x1f\x7f-\x9f]*$";
+    ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(100)).pattern(Some(pattern))
+}
+
+fn program_name() -> ObjectBuilder {
+    file_name().description(Some(
+        "As its file is called. Case, folder and `.exe` do not count; it stands for programs as well whose name goes on with `_`, `-`, `.` or \
+         a blank, unless a longer entry is theirs.",
+    ))
+}
+
+fn program_names() -> ArrayBuilder {
+    let what = "Programs, and those whose name goes on from theirs, that prove no conversation: mixers, dictation, recorders. An entry of \
+        the very same or a longer name counts all the same. Left out: the delivered list.";
+    ArrayBuilder::new().items(file_name()).max_items(Some(200)).description(Some(what))
 }
 
 /// A program, and what is shown while it uses the microphone.
@@ -51,11 +71,7 @@ pub struct MicrophoneSync {
 pub struct ProgramEntry {
     /// As its file is called. Case, folder and `.exe` do not count; it stands for programs as well whose name goes on with `_`, `-`,
     /// `.` or a blank, unless a longer entry is theirs.
-    #[schema(
-        min_length = 1,
-        max_length = 100,
-        pattern = r"^(?:[^\x00-\x1f\x7f-\x9f]*[/\\])?(?!\s*\.[eE][xX][eE]\s*$)[^/\\\x00-\x1f\x7f-\x9f]*[^/\\\s\x00-\x1f\x7f-\x9f][^/\\\x00-\x1f\x7f-\x9f]*$"
-    )]
+    #[schema(schema_with = program_name)]
     process: String,
     /// What is shown; null: the process.
     #[schema(

@@ -23,7 +23,7 @@ use super::{Activators, Progress, TaskError};
 use crate::clock::Clock;
 use crate::domain::ids::TeamsUserId;
 use crate::domain::subscription::{AccountId, Held, Listening, Step, plan};
-use crate::graph::client::Client;
+use crate::graph::client::{Client, Error};
 use crate::graph::token::Delegated;
 use crate::store::Store;
 use crate::store::account::Account;
@@ -139,22 +139,21 @@ impl Subscriptions {
         })
     }
 
-    /// Accounts that may hold a subscription now, those that Graph refused before last.
+    /// Accounts that may hold a subscription now, those that failed lately last. One that rests stays: without it a list would be
+    /// broken before it is made, for want of a spare that is there again in half a minute.
     fn usable(&self, look: &Look) -> Vec<AccountId> {
         let holds: HashSet<AccountId> =
             look.stored.iter().filter(|stored| stored.expires_at > look.now).map(|stored| stored.account).collect();
-        let may = |account: &&Account| {
-            let is_well = account.problem.is_none() && !account.leaving && !account.is_refused(look.now);
-            is_well && (holds.contains(&account.id) || !self.rests(account.id, look.now))
+        let is_well = |account: &&Account| account.problem.is_none() && !account.leaving && !account.is_refused(look.now);
+        let failed_lately = |account: &&Account| {
+            account.refusals > 0 || (!holds.contains(&account.id) && self.rests(account.id, look.now))
         };
-        let (refused, well): (Vec<&Account>, Vec<&Account>) =
-            look.accounts.iter().filter(may).partition(|account| account.refusals > 0);
-        well.into_iter().chain(refused).map(|account| account.id).collect()
+        let (last, first): (Vec<&Account>, Vec<&Account>) = look.accounts.iter().filter(is_well).partition(failed_lately);
+        first.into_iter().chain(last).map(|account| account.id).collect()
     }
 
     /// A subscription that posts elsewhere than we listen, or whose secret no key opens any more, is as good as none.
     fn held(&self, stored: &StoredSubscription, look: &Look) -> Held {
-        let is_useless = stored.notification_url != self.addresses.notifications.as_str() || !look.secrets.contains(&stored.id);
         let account = look.accounts.iter().find(|account| account.id == stored.account);
         let is_silent = look.listening.get(&stored.id).is_some_and(Listening::is_silent);
         Held {
@@ -162,20 +161,27 @@ impl Subscriptions {
             account: stored.account,
             users: stored.users.clone(),
             created_at: stored.created_at,
-            expires_at: if is_useless { Timestamp::MIN } else { stored.expires_at },
+            expires_at: if self.is_useless(stored, look) { Timestamp::MIN } else { stored.expires_at },
             renew_at: stored.renew_at,
             old_certificate: stored.certificate != look.certificate.id,
             silent: is_silent && account.is_some_and(|account| account.silence.may_end(look.now)),
         }
     }
 
-    /// Takes each step that can be taken now; whatever fails lets its account rest, and its users are swept meanwhile.
+    fn is_useless(&self, stored: &StoredSubscription, look: &Look) -> bool {
+        stored.notification_url != self.addresses.notifications.as_str() || !look.secrets.contains(&stored.id)
+    }
+
+    /// Takes each step that can be taken now; whatever fails lets its account rest, and its users are swept meanwhile. While
+    /// anything fails nothing that works is broken to be made anew: it might not come back, and the next neither.
     async fn carry_out(&self, steps: &[Step], look: &Look, lease: Lease, standing: &mut Standing<'_>) -> Option<TaskError> {
         let mut failed = None;
-        for step in steps {
+        standing.fails = self.anybody_rests(self.clock.now()) || look.several_are_refused();
+        for (index, step) in steps.iter().enumerate() {
             let Some(account) = account_of(step, look) else { continue };
             let waits_for_its_account = matches!(step, Step::Create { .. }) && standing.is_taken(account);
-            if waits_for_its_account || self.rests(account, self.clock.now()) {
+            let breaks_what_works = standing.fails && breaks(step, steps.get(index + 1), look);
+            if waits_for_its_account || breaks_what_works || self.rests(account, self.clock.now()) {
                 continue;
             }
             // Each step may take long; whoever has lost the lease meanwhile must not undo what its new holder does.
@@ -186,8 +192,14 @@ impl Subscriptions {
             }
             if let Err(error) = self.take(step, look, standing).await {
                 tracing::warn!(error = %chain(&error), "a subscription could not be tended; its users are swept meanwhile");
-                self.rest(account, self.clock.now() + RETRY_AFTER);
+                standing.fails = true;
+                // To wait is everybody's: the next step would be told the same.
+                let is_everybodys = matches!(error, TaskError::Graph(Error::Wait { .. }));
                 failed = Some(error);
+                if is_everybodys {
+                    break;
+                }
+                self.rest(account, self.clock.now() + RETRY_AFTER);
             }
         }
         failed
@@ -195,7 +207,12 @@ impl Subscriptions {
 
     fn rests(&self, account: AccountId, now: Timestamp) -> bool {
         let resting = self.resting.lock().unwrap_or_else(PoisonError::into_inner);
-        resting.get(&account).is_some_and(|until| *until > now && *until <= now + RETRY_AFTER)
+        resting.get(&account).is_some_and(|until| is_still(*until, now))
+    }
+
+    fn anybody_rests(&self, now: Timestamp) -> bool {
+        let resting = self.resting.lock().unwrap_or_else(PoisonError::into_inner);
+        resting.values().any(|until| is_still(*until, now))
     }
 
     fn rest(&self, account: AccountId, until: Timestamp) {
@@ -211,6 +228,17 @@ impl Subscriptions {
     }
 }
 
+/// A clock that was set back lets nobody rest for longer.
+fn is_still(until: Timestamp, now: Timestamp) -> bool {
+    until > now && until <= now + RETRY_AFTER
+}
+
+/// Whether this takes away what lives, so that its account can have another.
+fn breaks(step: &Step, next: Option<&Step>, look: &Look) -> bool {
+    let (Step::Delete(id), Some(Step::Create { account, replaces: None, .. })) = (step, next) else { return false };
+    look.stored(*id).is_some_and(|stored| stored.account == *account && stored.expires_at > look.now)
+}
+
 fn account_of(step: &Step, look: &Look) -> Option<AccountId> {
     match step {
         Step::Create { account, .. } => Some(*account),
@@ -221,6 +249,12 @@ fn account_of(step: &Step, look: &Look) -> Option<AccountId> {
 impl Look {
     fn stored(&self, id: Uuid) -> Option<&StoredSubscription> {
         self.stored.iter().find(|stored| stored.id == id)
+    }
+
+    /// One account may be haunted; where several are, Graph may refuse whatever is asked next.
+    fn several_are_refused(&self) -> bool {
+        let is_refused = |account: &&Account| account.refusals > 0 && account.problem.is_none() && !account.leaving;
+        self.accounts.iter().filter(is_refused).count() > 1
     }
 
     fn account(&self, id: AccountId) -> Option<&Account> {

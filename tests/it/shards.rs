@@ -71,6 +71,13 @@ impl World {
         self.confirm().await;
     }
 
+    /// The next reading of the directories and what follows from it, though tending subscriptions may fail.
+    async fn next_directory_roughly(&self) {
+        for _ in 0..7 {
+            self.rough_minute().await;
+        }
+    }
+
     async fn shards_listed(&self) -> Value {
         self.told(self.admin_request(Method::GET, "v1/subscriptions").bearer_auth(ADMIN_TOKEN)).await
     }
@@ -193,6 +200,55 @@ async fn a_newcomer_changes_one_shard_without_a_gap_while_a_spare_account_stands
     assert_eq!(world.told_by(cora).await, format!("push {SECOND}"), "without a spare it is broken first, for a moment");
     assert_ne!(world.at_graph().await[0]["id"], kept);
     assert!(world.is_pushed(cora).await);
+}
+
+/// Whatever Graph refuses, and in whatever order it is asked again: what works stays.
+#[tokio::test]
+async fn while_graph_makes_none_nothing_that_works_is_deleted() {
+    for status in [503, 429] {
+        let (world, [anna]) = World::sharded(["anna"], &[FIRST, SECOND]).await;
+        let kept = world.at_graph().await[0]["id"].clone();
+        world.graph_faults(json!({"deny": [{"endpoint": "subscriptions", "method": "POST", "status": status}]})).await;
+        let ben = world.person("ben").await;
+        world.next_directory_roughly().await;
+        let mut refused = 0;
+        for _ in 0..5 {
+            world.rough_minute().await;
+            // At the same instant the spare account rests.
+            _ = world.try_tend_subscriptions().await;
+            for _ in 0..3 {
+                world.advance(SignedDuration::from_secs(1));
+                _ = world.try_tend_subscriptions().await;
+            }
+            refused = world.asked_graph("createSubscription", status).await;
+            assert_eq!(world.at_graph().await[0]["id"], kept, "{status}: one newcomer takes nobody's push away");
+        }
+        assert!(refused > 0, "{status}: it was tried");
+        assert!(world.is_pushed(anna).await, "{status}");
+        world.graph_faults(json!({})).await;
+        for _ in 0..3 {
+            world.rough_minute().await;
+        }
+        assert_eq!(world.told_by(ben).await, format!("push {SECOND}"), "{status}: and once Graph makes one again it is made");
+        assert_eq!(world.at_graph().await.len(), 1);
+    }
+}
+
+/// What Graph does not delete goes on telling, and what it tells is taken.
+#[tokio::test]
+async fn what_graph_does_not_delete_is_kept_and_deleted_later() {
+    let (world, [anna]) = World::sharded(["anna"], &[FIRST, SECOND]).await;
+    world.graph_faults(json!({"deny": [{"endpoint": "subscriptions", "method": "DELETE", "status": 503}]})).await;
+    let ben = world.person("ben").await;
+    world.next_directory_roughly().await;
+    assert_eq!(world.told_by(ben).await, format!("push {SECOND}"), "the new one stands");
+    assert_eq!(world.at_graph().await.len(), 2);
+    assert_eq!(world.shards_listed().await["items"].as_array().unwrap().len(), 2, "and the old one is not forgotten");
+    assert!(world.is_pushed(anna).await && world.is_pushed(ben).await);
+    world.graph_faults(json!({})).await;
+    world.rough_minute().await;
+    assert_eq!(world.at_graph().await.len(), 1);
+    assert_eq!(world.shards_listed().await["items"].as_array().unwrap().len(), 1);
 }
 
 #[tokio::test]

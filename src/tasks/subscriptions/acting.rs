@@ -28,7 +28,7 @@ impl Subscriptions {
                 self.create(*account, users, look).await?;
                 standing.made(*account, users);
                 if let Some(replaced) = replaces.and_then(|id| look.stored(id)) {
-                    self.let_go_of(replaced, standing).await?;
+                    self.let_go_of(replaced, look, standing).await?;
                 }
                 Ok(())
             }
@@ -38,25 +38,31 @@ impl Subscriptions {
             },
             Step::Delete(id) => match look.stored(*id) {
                 Some(stored) => {
+                    self.delete(stored, look).await?;
                     standing.gone(stored.id);
-                    self.delete(stored).await
+                    Ok(())
                 }
                 None => Ok(()),
             },
         }
     }
 
-    /// Its users are watched by another: failing to delete it is no reason to call that one failed.
-    async fn let_go_of(&self, replaced: &StoredSubscription, standing: &mut Standing<'_>) -> Result<(), TaskError> {
-        match self.delete(replaced).await {
+    /// Its users are watched by another: failing to delete it is no reason to call that one failed. It is tried again later.
+    async fn let_go_of(
+        &self,
+        replaced: &StoredSubscription,
+        look: &Look,
+        standing: &mut Standing<'_>,
+    ) -> Result<(), TaskError> {
+        match self.delete(replaced, look).await {
             Err(TaskError::Store(error)) => return Err(error.into()),
             Err(error) => {
-                tracing::warn!(error = %chain(&error), "a subscription that another replaces could not be deleted; it ends by itself");
+                tracing::warn!(error = %chain(&error), "a subscription that another replaces could not be deleted yet");
+                standing.fails = true;
                 self.rest(replaced.account, self.clock.now() + RETRY_AFTER);
             }
-            Ok(()) => {}
+            Ok(()) => standing.gone(replaced.id),
         }
-        standing.gone(replaced.id);
         Ok(())
     }
 
@@ -163,7 +169,11 @@ impl Subscriptions {
                 self.store.note_renewed(stored.id, certificate.id, expires_at, renew_at(now), now).await?;
                 Ok(())
             }
-            Err(error) if matches!(error.refused_with(), Some(400 | 404 | 405 | 410)) => {
+            // While anything fails it is kept where it may still tell.
+            Err(error)
+                if matches!(error.refused_with(), Some(404 | 410))
+                    || (matches!(error.refused_with(), Some(400 | 405)) && !standing.fails) =>
+            {
                 tracing::warn!(error = %chain(&error), "a subscription cannot be renewed and is made anew");
                 self.graph.delete_subscription(&token, &id).await?;
                 standing.gone(stored.id);
@@ -177,14 +187,27 @@ impl Subscriptions {
         }
     }
 
-    /// What we cannot delete ends by itself within the hour, and stands in nobody's way: a new one removes it.
-    pub(super) async fn delete(&self, stored: &StoredSubscription) -> Result<(), TaskError> {
+    /// What Graph may still tell by it is refused once it is forgotten: so Graph is asked first, and what lives on is kept.
+    async fn delete(&self, stored: &StoredSubscription, look: &Look) -> Result<(), TaskError> {
+        let tells = stored.expires_at > self.clock.now() && !self.is_useless(stored, look);
+        if tells {
+            self.delete_at_graph(stored).await?;
+        }
         self.store.forget_subscription(stored.id, self.clock.now()).await?;
-        if stored.expires_at > self.clock.now() {
-            let token = self.token(stored.account).await?;
-            self.graph.delete_subscription(&token, &SubscriptionId(stored.id.to_string())).await?;
+        if !tells && stored.expires_at > self.clock.now() {
+            // It stands in nobody's way: a new one removes it.
+            self.delete_at_graph(stored).await?;
         }
         Ok(())
+    }
+
+    async fn delete_at_graph(&self, stored: &StoredSubscription) -> Result<(), TaskError> {
+        let token = self.token(stored.account).await?;
+        match self.graph.delete_subscription(&token, &SubscriptionId(stored.id.to_string())).await {
+            // Graph knows no such subscription, or will never delete it.
+            Err(error) if !matches!(error.refused_with(), Some(400 | 404 | 405 | 410)) => Err(error.into()),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -36,6 +36,8 @@ pub(super) struct Standing<'a> {
     made: Vec<BTreeSet<TeamsUserId>>,
     /// Users for whom a subscription is still to be made.
     awaited: HashSet<TeamsUserId>,
+    /// Something failed lately: what works is not to be broken.
+    pub(super) fails: bool,
 }
 
 impl<'a> Standing<'a> {
@@ -51,6 +53,7 @@ impl<'a> Standing<'a> {
             watching: reliable.map(|stored| (stored.id, &stored.users)).collect(),
             made: Vec::new(),
             awaited: created.flatten().copied().collect(),
+            fails: false,
         }
     }
 

@@ -43,8 +43,11 @@ pub fn plan(wanted: &BTreeSet<TeamsUserId>, accounts: &[AccountId], held: &[Held
     let join_now = shards.is_empty() || debounce.join_now(now);
     let (ripe, waiting): (Vec<_>, Vec<_>) = unplaced.partition(|user| join_now || is_lost(user));
     let mut empty: VecDeque<AccountId> = accounts.iter().filter(|account| !has(&shards, **account)).copied().collect();
-    let left = place(&mut shards, &mut empty, ripe);
-    let no_room = left.into_iter().map(|user| (user, if is_lost(&user) { Why::Lost } else { Why::NoRoom }));
+    let (lost, new): (Vec<_>, Vec<_>) = ripe.into_iter().partition(is_lost);
+    // A spare account is there to take over; for whoever is new one is kept.
+    let left_lost = place(&mut shards, &mut empty, lost, 0, USERS_PER_SUBSCRIPTION_MAX);
+    let left_new = place(&mut shards, &mut empty, new, 1, FILL);
+    let no_room = left_lost.into_iter().chain(left_new).map(|user| (user, if is_lost(&user) { Why::Lost } else { Why::NoRoom }));
     let swept = waiting.into_iter().map(|user| (user, Why::Joining)).chain(no_room).collect();
     Plan { steps: steps(shards, deleted, empty, now), swept }
 }
@@ -110,9 +113,16 @@ impl Shard<'_> {
     }
 }
 
-/// Finds places: all in one shard if there is one with room; then in new shards, as long as an account stays free to make before
-/// break with; then wherever there is room; then in the last free account. Returns whoever is left.
-fn place(shards: &mut Vec<Shard<'_>>, empty: &mut VecDeque<AccountId>, mut new: Vec<TeamsUserId>) -> Vec<TeamsUserId> {
+/// Finds places: all in one shard if there is one with room; then in new shards of so many, as long as so many accounts stay free
+/// to make before break with; then wherever there is room, first where the list changes anyway; then in the last free account.
+/// Returns whoever is left.
+fn place(
+    shards: &mut Vec<Shard<'_>>,
+    empty: &mut VecDeque<AccountId>,
+    mut new: Vec<TeamsUserId>,
+    kept: usize,
+    fill: usize,
+) -> Vec<TeamsUserId> {
     if new.is_empty() {
         return new;
     }
@@ -122,10 +132,10 @@ fn place(shards: &mut Vec<Shard<'_>>, empty: &mut VecDeque<AccountId>, mut new: 
         return new;
     }
     let mut opened = Vec::new();
-    for _ in 0..new.len().div_ceil(FILL).min(empty.len().saturating_sub(1)) {
-        open(&mut opened, empty, &mut new, FILL);
+    for _ in 0..new.len().div_ceil(fill).min(empty.len().saturating_sub(kept)) {
+        open(&mut opened, empty, &mut new, fill);
     }
-    shards.sort_by_key(|shard| (Reverse(shard.free()), shard.account));
+    shards.sort_by_key(|shard| (Reverse(shard.changed), Reverse(shard.free()), shard.account));
     for shard in shards.iter_mut().chain(&mut opened) {
         shard.fill(&mut new, USERS_PER_SUBSCRIPTION_MAX);
     }

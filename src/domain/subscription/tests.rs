@@ -122,15 +122,18 @@ fn a_failing_accounts_users_go_where_there_is_room_at_once() {
         &[1, 2],
         &[held(1, 0..600), held(3, 600..1200)],
         {
-            let joined = users(0..600).into_iter().chain(users(600..650));
+            let joined = users(0..600).into_iter().chain(users(1250..1300));
             vec![
-                create(2, 650..1300, None),
+                create(2, 600..1250, None),
                 Step::Delete(id(1)),
                 Step::Create { account: account(1), users: joined.collect(), replaces: None },
             ]
         },
         &[],
     );
+    // Nobody who is well is broken for them: the spare takes all.
+    let shards = [held(1, 0..600), held(2, 600..1200), held(3, 1200..1840)];
+    check(0..1840, &[1, 2, 4], &shards, vec![create(4, 1200..1840, None)], &[]);
     // It was taken over, and now it is well again: what it still holds is not needed.
     let newer = Held { created_at: NOW, ..held(1, 0..3) };
     check(0..3, &[1, 2], &[newer, held(2, 0..3)], vec![Step::Delete(id(2))], &[]);
@@ -384,6 +387,10 @@ proptest! {
         tenant.happens(&Event::Join(many));
         tenant.settle()?;
         tenant.happens(&Event::Toggle(which));
+        let had_users = tenant.held.iter().any(|held| tenant.failing.contains(&held.account));
+        let steps = tenant.plan().steps;
+        prop_assert!(steps.iter().all(|step| matches!(step, Step::Create { .. })), "no healthy one is broken: {:?}", steps);
+        prop_assert_eq!(steps.len(), usize::from(had_users));
         tenant.settle()?;
         prop_assert_eq!(tenant.plan().swept.len(), 0);
     }

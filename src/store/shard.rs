@@ -10,7 +10,7 @@ use super::{Store, StoreError, known, rows, times};
 use crate::domain::ids::{TeamsUserId, UserGuid};
 use crate::domain::subscription::{Listening, MISSED_SETTLED_AFTER, Place, Why};
 
-/// Changes that were not told count for so long.
+/// Changes of one user that were not told count for so long after the first; then they are counted anew.
 const MISSED_COUNTED: SignedDuration = SignedDuration::from_hours(1);
 /// When a subscription was last heard is noted no oftener than this.
 const HEARD_NOTED: SignedDuration = SignedDuration::from_secs(10);
@@ -100,15 +100,16 @@ impl Store {
         Ok(())
     }
 
-    /// How each subscription tells.
+    /// How each subscription tells. Of one user no more than four changes count: it takes five people to call it silent while others
+    /// are heard.
     ///
     /// # Errors
     /// Postgres cannot be asked.
     pub async fn listening(&self, now: Timestamp) -> Result<HashMap<Uuid, Listening>, StoreError> {
         let found = sqlx::query!(
-            r#"select s.id, s.heard_at, coalesce(sum(m.times), 0) as "missed!", min(m.first_at) as first_missed_at
+            r#"select s.id, s.heard_at, coalesce(sum(least(m.times, 4)), 0) as "missed!", min(m.first_at) as first_missed_at
                from subscription s
-                   left join missed_change m on m.subscription_id = s.id and m.last_at > $1 and m.first_at <= $2
+                   left join missed_change m on m.subscription_id = s.id and m.first_at > $1 and m.first_at <= $2
                group by s.id"#,
             (now - MISSED_COUNTED).to_sqlx(),
             (now - MISSED_SETTLED_AFTER).to_sqlx(),
@@ -130,7 +131,7 @@ impl Store {
     /// Postgres could not.
     pub async fn note_silent(&self, silent: &[Uuid], now: Timestamp) -> Result<(), StoreError> {
         sqlx::query!(
-            "with aged as (delete from missed_change where last_at <= $3)
+            "with aged as (delete from missed_change where first_at <= $3)
              update subscription set silent_since = case when id = any($1) then coalesce(silent_since, $2) end
              where (silent_since is not null) is distinct from (id = any($1))",
             silent,

@@ -145,9 +145,8 @@ impl Subscriptions {
         let holds: HashSet<AccountId> =
             look.stored.iter().filter(|stored| stored.expires_at > look.now).map(|stored| stored.account).collect();
         let is_well = |account: &&Account| account.problem.is_none() && !account.leaving && !account.is_refused(look.now);
-        let failed_lately = |account: &&Account| {
-            account.refusals > 0 || (!holds.contains(&account.id) && self.rests(account.id, look.now))
-        };
+        let failed_lately =
+            |account: &&Account| account.refusals > 0 || (!holds.contains(&account.id) && self.rests(account.id, look.now));
         let (last, first): (Vec<&Account>, Vec<&Account>) = look.accounts.iter().filter(is_well).partition(failed_lately);
         first.into_iter().chain(last).map(|account| account.id).collect()
     }

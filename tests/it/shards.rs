@@ -1,6 +1,8 @@
 //! Several subscriber accounts: who is watched by which, what happens when one fails, falls silent or is haunted, and who is swept.
 
 use jiff::SignedDuration;
+use presence_gateway::domain::ids::TeamsUserId;
+use presence_gateway::store::shard::Missed;
 use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -391,6 +393,28 @@ async fn a_silent_subscription_is_found_reported_and_made_anew_ever_more_seldom(
     let shard = world.shards_listed().await["items"][0].clone();
     assert_ne!(shard["id"], second);
     assert_eq!(shard["made_anew"]["times"], 2);
+}
+
+#[tokio::test]
+async fn one_odd_user_makes_no_subscription_silent_and_five_do() {
+    let (world, people) = World::sharded(["anna", "ben", "cora", "dora", "emil", "fred"], &[FIRST]).await;
+    let missed = |person: Person| Missed { user: TeamsUserId(person.teams), seen_before: world.clock.now() };
+    let state = async || world.shards_listed().await["items"][0]["state"].clone();
+    let miss = async |odd: &[Person], times: usize| {
+        for _ in 0..times {
+            let missed: Vec<Missed> = odd.iter().copied().map(missed).collect();
+            world.app.store.note_missed(&missed, world.clock.now()).await.unwrap();
+            world.advance(SignedDuration::from_secs(60));
+        }
+        // Others are heard.
+        assert!(world.is_pushed(people[5]).await);
+        let listening = world.app.store.listening(world.clock.now()).await.unwrap();
+        listening.values().next().unwrap().is_silent()
+    };
+    assert_eq!(state().await, "live");
+    assert!(!miss(&people[..1], 15).await, "one, however often");
+    assert!(!miss(&people[..4], 5).await, "four");
+    assert!(miss(&people[..5], 5).await, "five");
 }
 
 #[tokio::test]

@@ -48,12 +48,7 @@ impl Subscriptions {
     }
 
     /// Its users are watched by another: failing to delete it is no reason to call that one failed. It is tried again later.
-    async fn let_go_of(
-        &self,
-        replaced: &StoredSubscription,
-        look: &Look,
-        standing: &mut Standing<'_>,
-    ) -> Result<(), TaskError> {
+    async fn let_go_of(&self, replaced: &StoredSubscription, look: &Look, standing: &mut Standing<'_>) -> Result<(), TaskError> {
         match self.delete(replaced, look).await {
             Err(TaskError::Store(error)) => return Err(error.into()),
             Err(error) => {

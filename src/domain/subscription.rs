@@ -23,7 +23,7 @@ pub use health::{ProblemKind, TROUBLED_RETRY, refused_pause};
 pub use hurry::hurried_period;
 pub use place::Place;
 pub use plan::plan;
-pub use silence::{Listening, MISSED_SETTLED_AFTER, Silence};
+pub use silence::{Listening, MISSED_SETTLED_AFTER, Silence, may_probe, silent_together};
 
 /// Graph takes no more users in one presence subscription.
 pub const USERS_PER_SUBSCRIPTION_MAX: usize = 650;

@@ -3,6 +3,7 @@
 mod acting;
 mod care;
 mod places;
+mod silent;
 
 pub use acting::is_ours;
 pub use care::account_token;
@@ -77,6 +78,8 @@ struct Look {
     accounts: Vec<Account>,
     stored: Vec<StoredSubscription>,
     listening: HashMap<Uuid, Listening>,
+    /// Whether what was told is read soon enough to say what was not.
+    hears: bool,
     wanted: BTreeSet<TeamsUserId>,
     certificate: StoredCertificate,
     /// Subscriptions whose secret a key opens.
@@ -106,13 +109,13 @@ impl Subscriptions {
     async fn tend(&self, lease: Lease) -> Result<Progress, TaskError> {
         let now = self.clock.now();
         let look = self.look(now).await?;
-        let silent: Vec<Uuid> = look.listening.iter().filter(|(_, listening)| listening.is_silent()).map(|(id, _)| *id).collect();
-        self.store.note_silent(&silent, now).await?;
+        self.note_silent(&look).await?;
         let mut known = match self.recall() {
             Some(known) => known,
             None => Known::recalled(self.store.swept_users().await?),
         };
-        let held: Vec<Held> = look.stored.iter().map(|stored| self.held(stored, &look)).collect();
+        let mut held: Vec<Held> = look.stored.iter().map(|stored| self.held(stored, &look)).collect();
+        silent::hold_back(&mut held, &look, &mut known);
         known.debounce.look(&look.wanted, &held, now);
         let accounts = self.usable(&look);
         let plan = plan(&look.wanted, &accounts, &held, &known.debounce, now);
@@ -134,6 +137,7 @@ impl Subscriptions {
             accounts: self.store.accounts().await?,
             stored: self.store.subscriptions().await?,
             listening: self.store.listening(now).await?,
+            hears: self.hears(now).await?,
             wanted: self.store.users_to_watch().await?,
             secrets: self.store.client_states().await?.into_iter().map(|(id, _)| id).collect(),
         })
@@ -163,7 +167,7 @@ impl Subscriptions {
             expires_at: if self.is_useless(stored, look) { Timestamp::MIN } else { stored.expires_at },
             renew_at: stored.renew_at,
             old_certificate: stored.certificate != look.certificate.id,
-            silent: is_silent && account.is_some_and(|account| account.silence.may_end(look.now)),
+            silent: is_silent && look.hears && account.is_some_and(|account| account.silence.may_end(look.now)),
         }
     }
 

@@ -60,6 +60,8 @@ pub struct Round {
     missed: u64,
     /// Pages that Graph would not tell.
     pages_failed: u32,
+    /// Whether the round before was in time: after an outage of ours it finds what was told while nobody listened.
+    follows_on: bool,
 }
 
 impl Task for Sweep {
@@ -94,7 +96,7 @@ impl Sweep {
     async fn next_page(&self, round: Round, now: Timestamp) -> Result<Progress, TaskError> {
         let users = self.reading.store.users_to_sweep(round.after, PRESENCES_MAX).await?;
         let Some(last) = users.last().copied() else { return self.finish(round, now).await };
-        match self.page(&users, now).await? {
+        match self.page(&users, round.follows_on, now).await? {
             Page::Read { missed } => {
                 self.remember(Some(Round { after: Some(last), missed: round.missed + missed, ..round }));
                 Ok(Progress::More)
@@ -111,10 +113,10 @@ impl Sweep {
     }
 
     /// Reads these users; what should have been pushed and was not is noted for whoever watches the subscriptions.
-    async fn page(&self, users: &[TeamsUserId], now: Timestamp) -> Result<Page, TaskError> {
+    async fn page(&self, users: &[TeamsUserId], follows_on: bool, now: Timestamp) -> Result<Page, TaskError> {
         match self.reading.read(users, Waker::Sweep, now).await {
             Ok(outcome) => {
-                if self.push && !outcome.missed.is_empty() {
+                if self.push && follows_on && !outcome.missed.is_empty() {
                     self.reading.store.note_missed(&outcome.missed, now).await?;
                 }
                 Ok(Page::Read { missed: outcome.missed.len() as u64 })
@@ -136,7 +138,8 @@ impl Sweep {
         }
         let last = self.reading.store.refreshed_at(Feed::Sweep).await?;
         let due = last.is_none_or(|last| is_due(last, now, self.period));
-        Ok(due.then_some(Round { began: now, after: None, missed: 0, pages_failed: 0 }))
+        let follows_on = follows_on(last, now, self.period);
+        Ok(due.then_some(Round { began: now, after: None, missed: 0, pages_failed: 0, follows_on }))
     }
 
     async fn finish(&self, round: Round, now: Timestamp) -> Result<Progress, TaskError> {
@@ -159,6 +162,11 @@ impl Sweep {
 /// A time in the future was noted before the clock was set back.
 fn is_due(last: Timestamp, now: Timestamp, period: Duration) -> bool {
     last > now || now >= last + period
+}
+
+/// Whether the last time was so lately that what changed since should have been told.
+fn follows_on(last: Option<Timestamp>, now: Timestamp, period: Duration) -> bool {
+    last.is_some_and(|last| last <= now && now <= last + period + period / 2)
 }
 
 /// Whether Graph would not tell these users' presence, while it may tell others': not when it has to be asked later, nor for want
@@ -185,6 +193,20 @@ mod tests {
         check(59, false);
         check(60, true);
         check(-1, true);
+    }
+
+    #[test]
+    fn what_a_late_sweep_finds_was_not_missed() {
+        let noon: Timestamp = "2026-11-22T12:00:00Z".parse().unwrap();
+        let check = |last: Option<i64>, expected| {
+            let last = last.map(|seconds| noon - SignedDuration::from_secs(seconds));
+            assert_eq!(follows_on(last, noon, Duration::from_mins(1)), expected, "{last:?}");
+        };
+        check(None, false);
+        check(Some(60), true);
+        check(Some(90), true);
+        check(Some(91), false);
+        check(Some(-1), false);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Several subscriber accounts: who is watched by which, what happens when one fails, falls silent or is haunted, and who is swept.
 
+use std::collections::BTreeSet;
+
 use jiff::SignedDuration;
 use presence_gateway::domain::ids::TeamsUserId;
 use presence_gateway::store::shard::Missed;
@@ -393,6 +395,54 @@ async fn a_silent_subscription_is_found_reported_and_made_anew_ever_more_seldom(
     let shard = world.shards_listed().await["items"][0].clone();
     assert_ne!(shard["id"], second);
     assert_eq!(shard["made_anew"]["times"], 2);
+}
+
+#[tokio::test]
+async fn what_the_first_sweep_after_an_outage_finds_is_no_silence() {
+    let (world, people) = World::sharded(["anna", "ben", "cora", "dora"], &[FIRST]).await;
+    let first = world.at_graph().await[0]["id"].clone();
+    // Nobody takes notifications, and nobody sweeps.
+    world.graph_faults(json!({"notifications": {"hold": true}})).await;
+    for person in people {
+        world.teams(person, "Busy/InACall").await;
+    }
+    world.advance(SignedDuration::from_mins(5));
+    exhaust(&world.app.tasks.sweep).await;
+    for _ in 0..3 {
+        world.minute().await;
+    }
+    assert_eq!(world.at_graph().await[0]["id"], first);
+    assert_eq!(world.shards_listed().await["items"][0]["missed"], 0);
+}
+
+#[tokio::test]
+async fn of_many_that_are_silent_at_once_one_is_made_anew_at_a_time() {
+    let world = World::new().await;
+    world.directory().await;
+    world.set_policy("telephony_and_presence", false).await;
+    world.crowd_of(FULL * 2 + 10).await;
+    for account in [FIRST, SECOND, THIRD] {
+        world.enrol_subscriber(account).await;
+    }
+    world.tend_subscriptions().await;
+    let ids = async || -> BTreeSet<String> {
+        world.at_graph().await.iter().map(|shard| shard["id"].as_str().unwrap().to_owned()).collect()
+    };
+    let before = ids().await;
+    assert_eq!(before.len(), 3);
+    world.advance(SignedDuration::from_secs(60));
+    for held in world.app.store.subscriptions().await.unwrap() {
+        let missed: Vec<Missed> =
+            held.users.iter().take(4).map(|user| Missed { user: *user, seen_before: world.clock.now() }).collect();
+        world.app.store.note_missed(&missed, world.clock.now()).await.unwrap();
+    }
+    world.advance(SignedDuration::from_secs(91));
+    for expected in [2, 2, 2] {
+        _ = world.try_tend_subscriptions().await;
+        assert_eq!(before.intersection(&ids().await).count(), expected, "one is a probe");
+        world.advance(SignedDuration::from_secs(30));
+    }
+    assert_eq!(world.count(r#"subscriptions{state="silent"}"#).await, 2, "the others are known");
 }
 
 #[tokio::test]

@@ -25,6 +25,24 @@ pub struct Listening {
     pub first_missed_at: Option<Timestamp>,
 }
 
+/// So many silent at once, and more than a quarter of all, is no matter of one subscription: our address is not reached, or Graph is slow.
+const SILENT_TOGETHER: usize = 3;
+/// While so many are silent one is made anew to see whether that helps, and no other for so long.
+const PROBE_PAUSE: SignedDuration = SignedDuration::from_mins(5);
+
+/// Whether so many silent ones of so many are no matter of each.
+#[must_use]
+pub fn silent_together(silent: usize, live: usize) -> bool {
+    silent >= SILENT_TOGETHER && silent * 4 > live
+}
+
+/// Whether one of those that are silent together may be made anew now, to see whether that helps.
+#[must_use]
+pub fn may_probe(accounts: impl IntoIterator<Item = Silence>, now: Timestamp) -> bool {
+    let is_tried = |silence: &Silence| silence.found_at.is_some_and(|at| at <= now && now.duration_since(at) < PROBE_PAUSE);
+    !accounts.into_iter().any(|silence| is_tried(&silence))
+}
+
 /// How often its account's subscriptions were found silent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Silence {
@@ -83,6 +101,23 @@ mod tests {
         check(3, Some(1), false);
         check(19, Some(1), false);
         check(20, Some(1), true);
+    }
+
+    #[test]
+    fn many_at_once_are_no_matter_of_each() {
+        let check = |silent, live, expected| assert_eq!(silent_together(silent, live), expected, "{silent} {live}");
+        check(2, 2, false);
+        check(3, 3, true);
+        check(3, 11, true);
+        check(3, 12, false);
+        check(40, 154, true);
+        let noon: Timestamp = "2026-11-22T12:00:00Z".parse().unwrap();
+        let never = Silence::default();
+        let tried = Silence { times: 1, found_at: Some(noon) };
+        assert!(may_probe([never, never], noon));
+        assert!(!may_probe([never, tried], noon + SignedDuration::from_secs(299)));
+        assert!(may_probe([never, tried], noon + SignedDuration::from_mins(5)));
+        assert!(may_probe([tried], noon - SignedDuration::from_secs(1)), "the clock was set back");
     }
 
     #[test]

@@ -18,12 +18,14 @@ pub struct Known {
     swept: BTreeMap<TeamsUserId, Why>,
     /// As last told.
     coverage: Option<Coverage>,
+    /// That many are silent at once was told.
+    pub(super) silent_together: bool,
 }
 
 impl Known {
     pub(super) fn recalled(swept: BTreeMap<TeamsUserId, Why>) -> Self {
         let lost = swept.iter().filter(|(_, why)| **why == Why::Lost).map(|(user, _)| *user).collect();
-        Self { debounce: Debounce::recalling(lost), swept, coverage: None }
+        Self { debounce: Debounce::recalling(lost), swept, coverage: None, silent_together: false }
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::{LEASE, Page, Sweep, is_due};
+use super::{LEASE, Page, Sweep, follows_on, is_due};
 use crate::domain::ids::TeamsUserId;
 use crate::domain::subscription::hurried_period;
 use crate::graph::client::PRESENCES_MAX;
@@ -22,6 +22,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 pub struct Hurried {
     looked_at: Option<Timestamp>,
     began_at: Option<Timestamp>,
+    /// Whether the round before was in time.
+    follows_on: bool,
     /// The round under way: who was read last in it, at its beginning nobody's id.
     round: Option<TeamsUserId>,
 }
@@ -53,7 +55,7 @@ impl Sweep {
             self.set_hurried(Hurried { round: None, ..self.hurried() });
             return Ok(Progress::Idle);
         };
-        match self.page(&users, now).await? {
+        match self.page(&users, self.hurried().follows_on, now).await? {
             Page::Later => Ok(Progress::Idle),
             Page::Failed => {
                 self.set_hurried(Hurried { round: Some(last), ..self.hurried() });
@@ -78,7 +80,8 @@ impl Sweep {
         let begins = period.is_some_and(|period| hurried.began_at.is_none_or(|began| is_due(began, now, period)));
         let next = Hurried { looked_at: Some(now), ..hurried };
         self.set_hurried(if begins {
-            Hurried { began_at: Some(now), round: Some(TeamsUserId(Uuid::nil())), ..next }
+            let follows_on = follows_on(hurried.began_at, now, self.period);
+            Hurried { began_at: Some(now), follows_on, round: Some(TeamsUserId(Uuid::nil())), ..next }
         } else {
             next
         });

@@ -40,8 +40,6 @@ pub struct Placed {
 pub struct Counted {
     /// Users whose presence matters.
     pub users: i64,
-    /// Users that a subscription watches.
-    pub watched: i64,
     /// Accounts that may hold a subscription.
     pub accounts: i64,
     /// Accounts that Entra ID wants a person for.
@@ -296,8 +294,6 @@ impl Store {
                    where p.teams_id is not null
                        and (coalesce(g.mode, l.mode, 'none') <> 'none' or coalesce(g.user_may_change, l.user_may_change, false)
                            or exists (select from slot where slot.user_guid = p.guid))) as "users!",
-                 (select count(distinct u.teams_id) from subscription_user u join subscription s on s.id = u.subscription_id
-                      join subscriber_account a on a.id = s.account_id where s.expires_at > $1 and a.problem is null) as "watched!",
                  count(*) filter (where not troubled and refused is not true) as "accounts!",
                  count(*) filter (where troubled) as "troubled!", count(*) filter (where refused) as "refused!",
                  count(*) filter (where not troubled and refused is not true and not holds) as "spare!"
@@ -307,11 +303,23 @@ impl Store {
         let row = row.fetch_one(&self.pool).await?;
         Ok(Counted {
             users: row.users,
-            watched: row.watched,
             accounts: row.accounts,
             accounts_in_trouble: row.troubled,
             accounts_refused: row.refused,
             accounts_spare: row.spare,
         })
+    }
+
+    /// How many users a subscription watches that can be relied on; every user on a list is looked at.
+    ///
+    /// # Errors
+    /// Postgres cannot be asked.
+    pub async fn count_watched(&self, now: Timestamp) -> Result<i64, StoreError> {
+        let watched = sqlx::query_scalar!(
+            r#"select count(distinct u.teams_id) as "watched!" from subscription_user u join subscription s on s.id = u.subscription_id
+                   join subscriber_account a on a.id = s.account_id where s.expires_at > $1 and a.problem is null"#,
+            now.to_sqlx(),
+        );
+        Ok(watched.fetch_one(&self.pool).await?)
     }
 }

@@ -52,6 +52,12 @@ impl Debounce {
         self.lost.contains(&user)
     }
 
+    /// Whether this user was on a list at the last look.
+    #[must_use]
+    pub fn is_listed(&self, user: TeamsUserId) -> bool {
+        self.watched.contains(&user)
+    }
+
     /// Whether those who came have waited enough: all go together, so that they change a shard once.
     #[must_use]
     pub fn join_now(&self, now: Timestamp) -> bool {

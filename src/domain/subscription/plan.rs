@@ -33,12 +33,12 @@ struct Standing<'a> {
     claimed: HashSet<TeamsUserId>,
 }
 
-/// Compares who should be watched with what is held. `accounts` are those that may hold something now; what others hold is left
+/// Compares who should be watched with what is held, which `debounce` has just looked at. `accounts` are those that may hold something now; what others hold is left
 /// alone until it ends, and its users go elsewhere.
 #[must_use]
 pub fn plan(wanted: &BTreeSet<TeamsUserId>, accounts: &[AccountId], held: &[Held], debounce: &Debounce, now: Timestamp) -> Plan {
     let Standing { mut shards, deleted, claimed } = standing(wanted, accounts, held, debounce, now);
-    let is_lost = |user: &TeamsUserId| debounce.is_lost(*user) || held.iter().any(|held| held.users.contains(user));
+    let is_lost = |user: &TeamsUserId| debounce.is_lost(*user) || debounce.is_listed(*user);
     let unplaced = wanted.iter().filter(|user| !claimed.contains(user)).copied();
     let join_now = shards.is_empty() || debounce.join_now(now);
     let (ripe, waiting): (Vec<_>, Vec<_>) = unplaced.partition(|user| join_now || is_lost(user));

@@ -139,6 +139,19 @@ fn a_failing_accounts_users_go_where_there_is_room_at_once() {
     check(0..3, &[1, 2], &[newer, held(2, 0..3)], vec![Step::Delete(id(2))], &[]);
 }
 
+/// Every account is dead: each of the users is looked up once, not in each list.
+#[test]
+fn whoever_is_on_a_list_that_nobody_tends_is_lost_and_whoever_is_on_none_is_new() {
+    let held: Vec<Held> = (0..20).map(|number| held(number, number * 650..(number + 1) * 650)).collect();
+    let wanted = users(0..13_100);
+    let mut debounce = Debounce::default();
+    debounce.look(&wanted, &held, NOW);
+    assert!(debounce.is_listed(user(12_999)) && !debounce.is_listed(user(13_000)));
+    let planned = plan(&wanted, &[], &held, &long_ago(&wanted, &held), NOW);
+    assert_eq!(planned.swept.values().filter(|why| **why == Why::Lost).count(), 13_000);
+    assert_eq!(planned.swept.values().filter(|why| **why == Why::NoRoom).count(), 100);
+}
+
 #[test]
 fn changes_wait_for_one_another() {
     let mut debounce = Debounce::default();

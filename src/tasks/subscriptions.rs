@@ -148,7 +148,11 @@ impl Subscriptions {
     fn usable(&self, look: &Look) -> Vec<AccountId> {
         let holds: HashSet<AccountId> =
             look.stored.iter().filter(|stored| stored.expires_at > look.now).map(|stored| stored.account).collect();
-        let is_well = |account: &&Account| account.problem.is_none() && !account.leaving && !account.is_refused(look.now);
+        // What a refused one still holds tells until it ends.
+        let is_well = |account: &&Account| {
+            let may = !account.is_refused(look.now) || holds.contains(&account.id);
+            account.problem.is_none() && !account.leaving && may
+        };
         let failed_lately =
             |account: &&Account| account.refusals > 0 || (!holds.contains(&account.id) && self.rests(account.id, look.now));
         let (last, first): (Vec<&Account>, Vec<&Account>) = look.accounts.iter().filter(is_well).partition(failed_lately);
@@ -184,7 +188,8 @@ impl Subscriptions {
             let Some(account) = account_of(step, look) else { continue };
             let waits_for_its_account = matches!(step, Step::Create { .. }) && standing.is_taken(account);
             let breaks_what_works = standing.fails && breaks(step, steps.get(index + 1), look);
-            if waits_for_its_account || breaks_what_works || self.rests(account, self.clock.now()) {
+            let is_left_alone = self.rests(account, self.clock.now()) || look.is_refused(account);
+            if waits_for_its_account || breaks_what_works || is_left_alone {
                 continue;
             }
             // Each step may take long; whoever has lost the lease meanwhile must not undo what its new holder does.
@@ -258,6 +263,10 @@ impl Look {
     fn several_are_refused(&self) -> bool {
         let is_refused = |account: &&Account| account.refusals > 0 && account.problem.is_none() && !account.leaving;
         self.accounts.iter().filter(is_refused).count() > 1
+    }
+
+    fn is_refused(&self, id: AccountId) -> bool {
+        self.account(id).is_some_and(|account| account.is_refused(self.now))
     }
 
     fn account(&self, id: AccountId) -> Option<&Account> {

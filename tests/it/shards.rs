@@ -525,6 +525,24 @@ async fn a_haunted_account_is_waited_out_with_growing_pauses_and_recovers_by_its
 }
 
 #[tokio::test]
+async fn a_renewal_that_is_refused_is_asked_ever_more_seldom_while_the_subscription_tells() {
+    let (world, [anna]) = World::sharded(["anna"], &[FIRST]).await;
+    world.graph_faults(json!({"deny": [{"endpoint": "subscriptions", "method": "PATCH", "status": 403}]})).await;
+    world.advance(SignedDuration::from_mins(20));
+    for _ in 0..30 {
+        world.advance(SignedDuration::from_secs(30));
+        _ = world.try_tend_subscriptions().await;
+    }
+    assert_eq!(world.account_told(FIRST).await["refusals"], 4, "at once, then after 1, 2 and 4 minutes");
+    assert!(world.is_pushed(anna).await, "and meanwhile it tells");
+    world.graph_faults(json!({})).await;
+    world.advance(SignedDuration::from_mins(8));
+    world.tend_subscriptions().await;
+    assert_eq!(world.account_told(FIRST).await["refusals"], 0);
+    assert!(world.is_pushed(anna).await);
+}
+
+#[tokio::test]
 async fn a_haunted_accounts_users_go_to_a_spare_one() {
     let (world, [anna]) = World::sharded(["anna"], &[FIRST, SECOND]).await;
     let id = world.at_graph().await[0]["id"].as_str().unwrap().to_owned();

@@ -126,17 +126,22 @@ impl Subscriptions {
         if let Err(error) = &created
             && is_waited_out(error)
         {
-            let refusals = look.account(account).map_or(0, |account| account.refusals).saturating_add(1);
-            let (now, pause) = (self.clock.now(), refused_pause(refusals));
-            self.store.note_account_refused(account, &error.to_string(), now, now + pause).await?;
-            tracing::warn!(
-                %error,
-                refusals,
-                pause_seconds = pause.as_secs(),
-                "Graph lets a subscriber account have no subscription; its users are swept faster until another takes them or Graph lets it again"
-            );
+            self.note_refused(account, error, look).await?;
         }
         Ok(created?)
+    }
+
+    async fn note_refused(&self, account: AccountId, error: &Error, look: &Look) -> Result<(), TaskError> {
+        let refusals = look.account(account).map_or(0, |account| account.refusals).saturating_add(1);
+        let (now, pause) = (self.clock.now(), refused_pause(refusals));
+        self.store.note_account_refused(account, &error.to_string(), now, now + pause).await?;
+        tracing::warn!(
+            %error,
+            refusals,
+            pause_seconds = pause.as_secs(),
+            "Graph lets a subscriber account have or renew no subscription; once it has none its users are swept faster until another takes them or Graph lets it again"
+        );
+        Ok(())
     }
 
     /// Removes what stands in the way of a new subscription: Graph gives an app one presence subscription per account, so whatever
@@ -162,6 +167,9 @@ impl Subscriptions {
                 let now = self.clock.now();
                 let expires_at = renewed.expires_at.unwrap_or(expires_at);
                 self.store.note_renewed(stored.id, certificate.id, expires_at, renew_at(now), now).await?;
+                if look.account(stored.account).is_some_and(|account| account.refusals > 0) {
+                    self.store.note_account_served(stored.account).await?;
+                }
                 Ok(())
             }
             // While anything fails it is kept where it may still tell.
@@ -173,12 +181,20 @@ impl Subscriptions {
                 self.graph.delete_subscription(&token, &id).await?;
                 standing.gone(stored.id);
                 self.store.forget_subscription(stored.id, self.clock.now()).await?;
-                let users = stored.users.intersection(&look.wanted).copied().collect();
+                let users: BTreeSet<TeamsUserId> = stored.users.intersection(&look.wanted).copied().collect();
+                if users.is_empty() {
+                    return Ok(());
+                }
                 self.create(stored.account, &users, look).await?;
                 standing.made(stored.account, &users);
                 Ok(())
             }
-            Err(error) => Err(error.into()),
+            Err(error) => {
+                if matches!(error.refused_with(), Some(403 | 409)) {
+                    self.note_refused(stored.account, &error, look).await?;
+                }
+                Err(error.into())
+            }
         }
     }
 
@@ -214,9 +230,10 @@ pub fn is_ours(subscription: &Subscription, client_id: Uuid) -> bool {
     app.is_none_or(|app: Uuid| app == client_id) && resource.contains("communications/presences")
 }
 
-/// Graph says that there is one already, which nobody finds, or that there may be none: both were seen to pass after hours.
+/// Graph says that there is one already, which nobody finds, or that there may be none: both were seen to pass after hours. What it
+/// cannot read (400) is no better for being asked each half minute.
 fn is_waited_out(error: &Error) -> bool {
-    matches!(error.refused_with(), Some(403 | 404 | 409))
+    matches!(error.refused_with(), Some(400 | 403 | 404 | 409))
 }
 
 fn encryption(certificate: &StoredCertificate) -> EncryptionCertificate {

@@ -6,14 +6,17 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashSet, VecDeque};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
-use super::{AccountId, Debounce, FREE_PLACES_KEPT, Held, Plan, Step, USERS_PER_SUBSCRIPTION_MAX, Why};
+use super::{AccountId, Debounce, FREE_PLACES_KEPT, Held, Plan, RENEWAL_AFTER_MAX, Step, USERS_PER_SUBSCRIPTION_MAX, Why};
 use crate::domain::ids::TeamsUserId;
 
 /// A new shard takes so many at first.
 const FILL: usize = USERS_PER_SUBSCRIPTION_MAX - FREE_PLACES_KEPT;
+
+/// Replicas' clocks may differ by so much.
+const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_mins(1);
 
 /// A shard as it is to be.
 struct Shard<'a> {
@@ -154,6 +157,11 @@ fn open(opened: &mut Vec<Shard<'_>>, empty: &mut VecDeque<AccountId>, new: &mut 
     }
 }
 
+/// No renewal is planned for later than the longest wait, unless the clock was set back: Graph's goes on.
+fn is_due(held: &Held, now: Timestamp) -> bool {
+    held.renew_at <= now || held.renew_at > now + RENEWAL_AFTER_MAX + CLOCKS_DIFFER
+}
+
 /// What turns what is into what is to be. Renewals come first: nothing that takes long may make one late.
 fn steps(shards: Vec<Shard<'_>>, deleted: Vec<Uuid>, mut empty: VecDeque<AccountId>, now: Timestamp) -> Vec<Step> {
     let mut renewed = Vec::new();
@@ -173,7 +181,7 @@ fn steps(shards: Vec<Shard<'_>>, deleted: Vec<Uuid>, mut empty: VecDeque<Account
                 }
                 None => rebuilt.extend([Step::Delete(held.id), Step::Create { account, users, replaces: None }]),
             },
-            Some(held) if held.renew_at <= now || held.old_certificate => renewed.push(Step::Renew(held.id)),
+            Some(held) if is_due(held, now) || held.old_certificate => renewed.push(Step::Renew(held.id)),
             Some(_) => {}
         }
     }

@@ -102,6 +102,10 @@ fn who_comes_and_who_goes_changes_one_shard() {
 fn what_is_due_is_renewed_first_and_what_ended_made_anew() {
     let due = Held { renew_at: NOW, ..held(1, 0..3) };
     check(0..3, &[1], std::slice::from_ref(&due), vec![Step::Renew(id(1))], &[]);
+    let set_back = Held { renew_at: NOW + RENEWAL_AFTER_MAX + SignedDuration::from_secs(61), ..held(1, 0..3) };
+    check(0..3, &[1], &[set_back], vec![Step::Renew(id(1))], &[]);
+    let skewed = Held { renew_at: NOW + RENEWAL_AFTER_MAX + SignedDuration::from_secs(60), ..held(1, 0..3) };
+    check(0..3, &[1], &[skewed], vec![], &[]);
     let old = Held { old_certificate: true, ..held(1, 0..3) };
     check(0..3, &[1], &[old], vec![Step::Renew(id(1))], &[]);
     let over = Held { expires_at: NOW, ..held(1, 0..3) };

@@ -23,7 +23,7 @@ use super::tenure::{LEASE_LIFE, Tenure};
 use super::{Activators, Progress, TaskError};
 use crate::clock::Clock;
 use crate::domain::ids::TeamsUserId;
-use crate::domain::subscription::{AccountId, Held, Listening, Step, plan};
+use crate::domain::subscription::{AccountId, Held, Listening, Step, Why, plan};
 use crate::graph::client::{Client, Error};
 use crate::graph::token::Delegated;
 use crate::store::Store;
@@ -36,6 +36,8 @@ use crate::telemetry::Metrics;
 const LEASE: &str = "subscriptions";
 /// After a step failed, its account rests.
 const RETRY_AFTER: SignedDuration = SignedDuration::from_secs(30);
+/// A run takes no further step after so long; the next one looks anew.
+const RUN_MAX: SignedDuration = SignedDuration::from_secs(60);
 
 /// Where Graph posts to.
 #[derive(Clone, Debug)]
@@ -120,14 +122,22 @@ impl Subscriptions {
         let accounts = self.usable(&look);
         let plan = plan(&look.wanted, &accounts, &held, &known.debounce, now);
         let mut standing = Standing::of(&look, &accounts, &plan.steps);
+        if !plan.steps.is_empty() {
+            // Steps may take long: whoever has lost theirs is swept faster from now on.
+            let is_lost = |user| known.debounce.is_lost(user) || known.debounce.is_listed(user);
+            let swept = standing.swept(&look.wanted, &plan.swept, |user| is_lost(user).then_some(Why::Lost));
+            self.note_places(&mut known, swept, now).await?;
+        }
         let mut failed = self.carry_out(&plan.steps, &look, lease, &mut standing).await;
         failed = self.see_off(&look, &standing).await.or(failed);
         failed = self.look_after(&look).await.or(failed);
-        let swept = if plan.steps.is_empty() { plan.swept } else { standing.swept(&look.wanted, &plan.swept) };
+        let swept =
+            if plan.steps.is_empty() { plan.swept } else { standing.swept(&look.wanted, &plan.swept, |_| Some(Why::Lost)) };
         self.note_places(&mut known, swept, now).await?;
         Self::report(&mut known, &look, &accounts);
         self.remember(Some(known));
-        failed.map_or(Ok(Progress::Idle), Err)
+        let done = if standing.unfinished { Progress::More } else { Progress::Idle };
+        failed.map_or(Ok(done), Err)
     }
 
     async fn look(&self, now: Timestamp) -> Result<Look, TaskError> {
@@ -183,6 +193,7 @@ impl Subscriptions {
     /// anything fails nothing that works is broken to be made anew: it might not come back, and the next neither.
     async fn carry_out(&self, steps: &[Step], look: &Look, lease: Lease, standing: &mut Standing<'_>) -> Option<TaskError> {
         let mut failed = None;
+        let began = self.clock.now();
         standing.fails = self.anybody_rests(self.clock.now()) || look.several_are_refused();
         for (index, step) in steps.iter().enumerate() {
             let Some(account) = account_of(step, look) else { continue };
@@ -191,6 +202,10 @@ impl Subscriptions {
             let is_left_alone = self.rests(account, self.clock.now()) || look.is_refused(account);
             if waits_for_its_account || breaks_what_works || is_left_alone {
                 continue;
+            }
+            if takes_too_long(began, self.clock.now()) {
+                standing.unfinished = true;
+                break;
             }
             // Each step may take long; whoever has lost the lease meanwhile must not undo what its new holder does.
             match self.store.keep_lease(lease, self.clock.now(), LEASE_LIFE).await {
@@ -236,6 +251,11 @@ impl Subscriptions {
     }
 }
 
+/// Whether it is time to look again: a renewal may have become due, and the places have changed.
+fn takes_too_long(began: Timestamp, now: Timestamp) -> bool {
+    now < began || now.duration_since(began) >= RUN_MAX
+}
+
 /// A clock that was set back lets nobody rest for longer.
 fn is_still(until: Timestamp, now: Timestamp) -> bool {
     until > now && until <= now + RETRY_AFTER
@@ -271,5 +291,21 @@ impl Look {
 
     fn account(&self, id: AccountId) -> Option<&Account> {
         self.accounts.iter().find(|account| account.id == id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_ends_after_a_minute_and_nobody_rests_longer_for_a_clock_set_back() {
+        let at = |seconds| Timestamp::UNIX_EPOCH + SignedDuration::from_secs(seconds);
+        for (seconds, expected) in [(0, false), (59, false), (60, true), (-1, true)] {
+            assert_eq!(takes_too_long(at(0), at(seconds)), expected, "{seconds}");
+        }
+        for (seconds, expected) in [(0, false), (1, true), (30, true), (31, false)] {
+            assert_eq!(is_still(at(seconds), at(0)), expected, "{seconds}");
+        }
     }
 }

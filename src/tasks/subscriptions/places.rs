@@ -40,6 +40,8 @@ pub(super) struct Standing<'a> {
     awaited: HashSet<TeamsUserId>,
     /// Something failed lately: what works is not to be broken.
     pub(super) fails: bool,
+    /// The run ended before all steps could be taken.
+    pub(super) unfinished: bool,
 }
 
 impl<'a> Standing<'a> {
@@ -56,6 +58,7 @@ impl<'a> Standing<'a> {
             made: Vec::new(),
             awaited: created.flatten().copied().collect(),
             fails: false,
+            unfinished: false,
         }
     }
 
@@ -81,15 +84,16 @@ impl<'a> Standing<'a> {
         users.iter().any(|user| self.awaited.contains(user))
     }
 
-    /// Whom nothing watches now that can be relied on, and why: as planned, or because what was planned failed.
+    /// Whom nothing watches now that can be relied on, and why: as planned, or `otherwise` where one is planned that does not stand.
     pub(super) fn swept(
         &self,
         wanted: &BTreeSet<TeamsUserId>,
         planned: &BTreeMap<TeamsUserId, Why>,
+        otherwise: impl Fn(TeamsUserId) -> Option<Why>,
     ) -> BTreeMap<TeamsUserId, Why> {
         let watched: HashSet<&TeamsUserId> = self.watching.values().copied().chain(&self.made).flatten().collect();
         let unwatched = wanted.iter().filter(|user| !watched.contains(user));
-        unwatched.map(|user| (*user, planned.get(user).copied().unwrap_or(Why::Lost))).collect()
+        unwatched.filter_map(|user| Some((*user, planned.get(user).copied().or_else(|| otherwise(*user))?))).collect()
     }
 }
 

@@ -141,7 +141,9 @@ impl Store {
                 read_at = n.observed_at,
                 confirm_at = case when s.teams_source = 'notification'
                         and (s.teams_availability, s.teams_activity) is distinct from (n.availability, n.activity) then $7::timestamptz end,
+                -- Who is read for the first time has not changed: that may be thousands, and whoever did change passes them.
                 changed_at = case when (s.teams_availability, s.teams_activity) is distinct from (n.availability, n.activity)
+                        and (s.teams_availability is not null or s.in_teams)
                     then coalesce(s.changed_at, $6) else s.changed_at end,
                 revisit_at = case when s.in_teams or (s.teams_availability, s.teams_activity) is distinct from (n.availability, n.activity)
                     then case when s.teams_availability is null and not s.in_teams then least(s.revisit_at, '1980-01-01Z') else 'epoch' end

@@ -108,6 +108,7 @@ struct Row {
     attempts: i32,
     sent_before: Option<jiff_sqlx::Timestamp>,
     trace: Option<String>,
+    due_since: jiff_sqlx::Timestamp,
 }
 
 impl Row {
@@ -155,12 +156,12 @@ impl Store {
         limit: usize,
     ) -> Result<Vec<Letter>, StoreError> {
         let claimed_until = now + claim;
-        let rows = sqlx::query_as!(
+        let mut rows = sqlx::query_as!(
             Row,
             r#"
             update outbox o set claimed_until = $2, attempts = o.attempts + 1, sent_at = coalesce(o.sent_at, $1)
             from (
-                select user_guid, slot, sent_at from outbox
+                select user_guid, slot, sent_at, due_at from outbox
                 where (due_at <= $1 or due_at > $5) and (slot = 'xphone_appointment') = $4
                     and (claimed_until is null or claimed_until <= $1 or claimed_until > $5)
                     -- Two people may have been the same Teams user one after the other: the one is cleared before the other is set.
@@ -176,7 +177,7 @@ impl Store {
             ) due
             where o.user_guid = due.user_guid and o.slot = due.slot
             returning o.user_guid, o.slot, o.generation, o.shows, o.subject, o.profile_guid, o.presence_status_guid, o.colleagues_only, o.starts_at,
-                o.ends_at, o.teams_id, o.changed_at, o.decided_at, o.attempts, due.sent_at as sent_before, o.trace
+                o.ends_at, o.teams_id, o.changed_at, o.decided_at, o.attempts, due.sent_at as sent_before, due.due_at as due_since, o.trace
             "#,
             now.to_sqlx(),
             claimed_until.to_sqlx(),
@@ -187,6 +188,8 @@ impl Store {
         )
         .fetch_all(&self.pool)
         .await?;
+        // Postgres returns what it updates in any order.
+        rows.sort_by_key(|row| row.due_since.to_jiff());
         rows.into_iter().map(|row| row.letter(now, claimed_until)).collect()
     }
 

@@ -106,7 +106,7 @@ impl Store {
                     xphone_sequence = n.sequence,
                     xphone_observed_at = $8,
                     confirm_at = case when n.started then least(s.confirm_at, $8) else s.confirm_at end,
-                    changed_at = case when n.matters then coalesce(s.changed_at, $8) else s.changed_at end,
+                    changed_at = case when n.matters and s.xphone_observed_at is not null then coalesce(s.changed_at, $8) else s.changed_at end,
                     revisit_at = case when not n.matters then s.revisit_at
                         when s.xphone_observed_at is null then least(s.revisit_at, '1980-01-01Z') else 'epoch' end,
                     woken_by = case when n.matters then s.woken_by | $9 else s.woken_by end,

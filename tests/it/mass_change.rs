@@ -140,7 +140,8 @@ async fn a_location_of_thousands_is_switched_off_in_step_with_graphs_budget() {
     world.listen().await;
     world.app.tasks.reconciler.run().await.unwrap();
     world.app.tasks.teams_dispatcher.run().await.unwrap();
-    assert_eq!(world.in_teams(ben).await, IN_A_CALL, "before the thousands");
+    let told = world.look_up(&format!("users/{}/explain", ben.xphone)).await;
+    assert_eq!(world.in_teams(ben).await, IN_A_CALL, "before the thousands: {told}");
     assert!(world.progress().await["to_decide"].as_u64().unwrap() >= EVERYBODY - 500);
     world.xphone_telephone(ben, 0).await;
     world.listen().await;

@@ -191,6 +191,8 @@ impl Stage {
     /// Both ways, and back.
     async fn calls(&self) {
         self.says(self.anna, "Busy/InACall").await;
+        // What is heard by a snapshot rather than by an event is not followed.
+        until("XPhone is listened to", async || self.metric("xphone_connected").await == "1").await;
         self.in_xphone(Method::PUT, &format!("users/{}/telephone", self.ben.xphone), json!({"state": 4})).await;
         until("shown in XPhone", async || self.shown(self.anna).await == "On the phone (MS Teams)").await;
         until("shown in Teams", async || self.in_teams(self.ben).await == "InACall").await;

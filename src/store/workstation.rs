@@ -129,14 +129,6 @@ impl Store {
         }
         Ok(Some(found))
     }
-
-    /// For how many workstations a token is valid.
-    ///
-    /// # Errors
-    /// Postgres cannot be asked.
-    pub async fn count_workstations(&self) -> Result<i64, StoreError> {
-        Ok(sqlx::query_scalar!(r#"select count(*) as "count!" from workstation"#).fetch_one(&self.pool).await?)
-    }
 }
 
 /// Enrols a workstation and tells its token, this once; `None`: there is no such user.

@@ -86,8 +86,11 @@ const FORGOTTEN_AT_ONCE: i64 = 10_000;
 
 /// A statement is planned once a connection, for few rows whose pages are in memory, whatever it is then used for: that finds all
 /// rows by their keys. Planning for the many of one batch, or with what is known of tables that were empty a minute ago, would read
-/// whole tables instead.
-const PLANNING: [(&str, &str); 2] = [("plan_cache_mode", "force_generic_plan"), ("random_page_cost", "1")];
+/// whole tables instead. A table that is empty or small just when the plan is made, as every queue is before a burst, would be read
+/// whole too, and go on being so for a minute in which thousands of rows came: hence never where an index serves. What has none is
+/// priced so high by that that Postgres would compile it first.
+pub const PLANNING: [(&str, &str); 4] =
+    [("plan_cache_mode", "force_generic_plan"), ("random_page_cost", "1"), ("enable_seqscan", "off"), ("jit", "off")];
 
 /// A transaction on the store.
 pub type Tx<'a> = Transaction<'a, Postgres>;

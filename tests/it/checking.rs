@@ -70,6 +70,7 @@ async fn nothing_is_wrong_where_nothing_is_wrong() {
         "database",
         "schema",
         "secrets",
+        "people",
         "token",
         "graph clock",
         "User.Read.All",
@@ -95,8 +96,8 @@ async fn nothing_is_wrong_where_nothing_is_wrong() {
 async fn a_clock_that_is_off_is_told() {
     let world = well().await;
     line(&world.check().await, "database clock", Outcome::Fail, &["differ by", "NTP"]);
-    world.graph_faults(json!({"date_ahead_seconds": 20})).await;
-    line(&world.check().await, "graph clock", Outcome::Warn, &["differ by 20", "NTP"]);
+    world.graph_faults(json!({"date_ahead_seconds": 40})).await;
+    line(&world.check().await, "graph clock", Outcome::Warn, &["differ by 40", "NTP"]);
     world.graph_faults(json!({"date_ahead_seconds": -600})).await;
     line(&world.check().await, "graph clock", Outcome::Fail, &["differ by 600", "NTP"]);
 }
@@ -327,12 +328,29 @@ async fn what_no_key_opens_is_told() {
 }
 
 #[tokio::test]
+async fn people_who_are_held_back_are_told_with_what_releases_them() {
+    let (world, people) = World::with_people(["anna", "ben"]).await;
+    for person in people {
+        world.graph_control(Method::DELETE, &format!("users/{}", person.teams), json!({"for_good": false})).await;
+    }
+    world.next_directory().await;
+    assert_eq!(world.held_back().await, 2);
+    let status = ["2 of 2 would be dropped", "2 without a match", "presence-gateway directory status", "accept --people 2"];
+    line(&world.check().await, "people", Outcome::Warn, &status);
+    world.accept_directory(2).await;
+    line(&world.check().await, "people", Outcome::Ok, &["an operator agreed that 2 of 2"]);
+    world.next_directory().await;
+    line(&world.check().await, "people", Outcome::Ok, &["nobody is held back"]);
+}
+
+#[tokio::test]
 async fn a_database_that_is_not_ready_is_told() {
     let world = World::new().await;
     let empty = scratch_database(false).await;
     let findings = world.check_with(|config| config.database.url = Some(empty.url())).await;
     line(&findings, "schema", Outcome::Fail, &["0001", "presence-gateway migrate"]);
     line(&findings, "subscriber accounts", Outcome::Skipped, &[]);
+    line(&findings, "people", Outcome::Skipped, &[]);
     let nowhere = "postgres://nobody@127.0.0.1:1/nothing";
     let findings = world.check_with(|config| config.database.url = Some(nowhere.into())).await;
     line(&findings, "database", Outcome::Fail, &["database.url", "pg_hba.conf"]);

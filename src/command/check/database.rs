@@ -13,8 +13,11 @@ use crate::tasks::driver::chain;
 
 /// The oldest release that is tested.
 const VERSION_TESTED_MIN: i32 = 15;
-/// A clock that is off by more than this is worth a look.
-const SKEW_NOTED: SignedDuration = SignedDuration::from_secs(5);
+/// How far Postgres' clock may be off, and Graph's. The alert `PresenceGatewayClocksApart` has the same numbers: what wakes somebody is not
+/// fine here. Decisions compare our times with those that others wrote into the database, and bear a second or two; with Graph's clock only
+/// tokens are judged, five minutes of leeway included, and Graph tells its time to the second.
+const DATABASE_APART_MAX: SignedDuration = SignedDuration::from_secs(2);
+pub(super) const GRAPH_APART_MAX: SignedDuration = SignedDuration::from_secs(30);
 
 /// A database that answers.
 pub(super) struct Base {
@@ -88,18 +91,18 @@ async fn schema(store: &Store) -> (Finding, bool) {
 async fn skew_to_database(store: &Store, clock: &Clock) -> Finding {
     let before = clock.now();
     match store.time().await {
-        Ok(there) => judge_skew("database clock", "Postgres", there.duration_since(before)),
+        Ok(there) => judge_skew("database clock", "Postgres", there.duration_since(before), DATABASE_APART_MAX),
         Err(error) => Finding::fail("database clock", chain(&error), "look at Postgres' log"),
     }
 }
 
 /// What it means that a clock is this far ahead of ours.
-pub(super) fn judge_skew(probe: &str, whose: &str, ahead: SignedDuration) -> Finding {
+pub(super) fn judge_skew(probe: &str, whose: &str, ahead: SignedDuration, apart_max: SignedDuration) -> Finding {
     let off = ahead.abs();
     let found = format!("{whose} and this machine differ by {:.1} s", off.as_secs_f64());
     let remedy = "let NTP set the clocks of both machines";
     match off {
-        off if off <= SKEW_NOTED => Finding::ok(probe, found),
+        off if off <= apart_max => Finding::ok(probe, found),
         off if off <= CLOCK_SKEW_TOLERATED => Finding::warn(probe, found, remedy),
         _ => Finding::fail(probe, found, format!("{remedy}: tokens and leases go by them")),
     }
@@ -151,13 +154,25 @@ mod tests {
 
     #[test]
     fn clocks_are_judged() {
-        let check = |millis, outcome| {
-            let finding = judge_skew("graph clock", "Graph", SignedDuration::from_millis(millis));
+        let check = |apart_max, millis, outcome| {
+            let finding = judge_skew("graph clock", "Graph", SignedDuration::from_millis(millis), apart_max);
             assert_eq!(finding.outcome, outcome, "{finding}");
         };
-        check(900, Outcome::Ok);
-        check(-4_900, Outcome::Ok);
-        check(6_000, Outcome::Warn);
-        check(-301_000, Outcome::Fail);
+        check(DATABASE_APART_MAX, 900, Outcome::Ok);
+        check(DATABASE_APART_MAX, -2_000, Outcome::Ok);
+        check(DATABASE_APART_MAX, 2_100, Outcome::Warn);
+        check(GRAPH_APART_MAX, -29_000, Outcome::Ok);
+        check(GRAPH_APART_MAX, 31_000, Outcome::Warn);
+        check(GRAPH_APART_MAX, -301_000, Outcome::Fail);
+    }
+
+    #[test]
+    fn a_clock_is_fine_for_as_long_as_no_alert_rises() {
+        let alerts = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/prometheus/alerts.yaml")).unwrap();
+        for (against, apart_max) in [("database", DATABASE_APART_MAX), ("graph", GRAPH_APART_MAX)] {
+            let limit =
+                format!("max(abs(presence_gateway_clock_skew_seconds{{against=\"{against}\"}})) > {}\n", apart_max.as_secs());
+            assert!(alerts.contains(&limit), "{limit}");
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::Finding;
-use super::database::judge_skew;
+use super::database::{GRAPH_APART_MAX, judge_skew};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::ids::TeamsUserId;
@@ -71,7 +71,7 @@ fn remedy(error: &protocol::token::Error) -> &'static str {
 
 fn skew(answer: &Result<Answer, String>, now: Timestamp) -> Finding {
     match answer.as_ref().map(|answer| answer.date) {
-        Ok(Some(date)) => judge_skew("graph clock", "Graph", date.duration_since(now)),
+        Ok(Some(date)) => judge_skew("graph clock", "Graph", date.duration_since(now), GRAPH_APART_MAX),
         Ok(None) => Finding::skipped("graph clock", "Graph's answer has no Date"),
         Err(problem) => Finding::skipped("graph clock", format!("Graph did not answer: {problem}")),
     }

@@ -3,6 +3,7 @@
 mod accounts;
 mod database;
 mod graph;
+mod people;
 mod report;
 mod traces;
 mod webhook;
@@ -21,12 +22,13 @@ use crate::clock::Clock;
 use crate::config::{Config, ConfigError, Sources};
 
 /// What is asked, in this order; what cannot be asked for want of an earlier one is told as skipped.
-const PROBES: [&str; 19] = [
+const PROBES: [&str; 20] = [
     "settings",
     "database",
     "schema",
     "database clock",
     "secrets",
+    "people",
     "token",
     "graph clock",
     "User.Read.All",
@@ -69,12 +71,13 @@ impl Check {
 pub async fn probe(config: &Config, clock: &Clock) -> Vec<Finding> {
     let mut findings = vec![settings(config)];
     let base = database::probe(config, clock, &mut findings).await;
+    let store = base.as_ref().filter(|base| base.up_to_date).map(|base| &base.store);
+    findings.push(people::probe(store).await);
     // Each asks somebody else; none waits for another.
     let (graph, xphone) = (graph::probe(config, clock), xphone::probe(config, clock));
     let webhook = webhook::probe(config, base.as_ref().is_some_and(|base| base.gateways > 0));
     let ((graph, identity), mut xphone, webhook) = tokio::join!(graph, xphone, webhook);
     findings.extend(graph);
-    let store = base.as_ref().filter(|base| base.up_to_date).map(|base| &base.store);
     findings.extend(accounts::probe(config, clock, store, identity.as_ref()).await);
     findings.push(webhook);
     findings.append(&mut xphone);

@@ -37,7 +37,7 @@ enum Act {
 
 impl Directory {
     pub(super) async fn run(self, sources: &Sources, actor: &Actor) -> Result<ExitCode, Failure> {
-        let (_, store) = super::open(sources).await?;
+        let (_, store) = super::open_migrated(sources).await?;
         match self.act {
             Act::Status => status(&store).await,
             Act::Accept { people, by } => {

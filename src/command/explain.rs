@@ -37,7 +37,7 @@ const UNMATCHED_MAX: usize = 10_000;
 
 impl Explain {
     pub(super) async fn run(self, sources: &Sources) -> Result<ExitCode, Failure> {
-        let (config, store) = super::open(sources).await?;
+        let (config, store) = super::open_migrated(sources).await?;
         let Some(user) = &self.user else {
             for (user, reason) in store.unmatched_people(UNMATCHED_MAX).await? {
                 say!("{user} {reason}");

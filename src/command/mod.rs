@@ -143,10 +143,26 @@ async fn dispatch(line: CommandLine, surroundings: Surroundings) -> Result<ExitC
     }
 }
 
-/// The settings, and the database they name.
+/// The settings, and the database they name, as it is.
 async fn open(sources: &Sources) -> Result<(Config, Store), Failure> {
     let config = Config::load(sources)?;
     let url = config.database.url.as_ref().ok_or("database.url is not set (GATEWAY__DATABASE__URL)")?;
     let store = Store::connect(url, config.database.connections_max, config.secrets.clone()).await?;
     Ok((config, store))
+}
+
+/// The same, for whoever needs the tables. Only `migrate` and `serve` make them: that may want another user's rights and an hour of
+/// somebody's choosing.
+async fn open_migrated(sources: &Sources) -> Result<(Config, Store), Failure> {
+    let (config, store) = open(sources).await?;
+    refuse_pending(&store).await?;
+    Ok((config, store))
+}
+
+/// Stops whoever must not touch the schema, while it is not up to date.
+async fn refuse_pending(store: &Store) -> Result<(), Failure> {
+    match store.pending_migrations().await?.as_slice() {
+        [] => Ok(()),
+        pending => Err(format!("migrations are pending: {}; run `presence-gateway migrate`", pending.join(", ")).into()),
+    }
 }

@@ -30,12 +30,11 @@ impl Serve {
                 "this grace is shorter than Graph may take: what we show in Teams can come back as if Teams itself said it"
             );
         }
-        let pending = store.pending_migrations().await?;
-        if self.no_migrate && !pending.is_empty() {
-            eprintln!("presence-gateway: migrations are pending: {}; run `presence-gateway migrate`", pending.join(", "));
-            return Ok(ExitCode::FAILURE);
+        if self.no_migrate {
+            super::refuse_pending(&store).await?;
+        } else {
+            store.migrate().await?;
         }
-        store.migrate().await?;
         let mut signals = Signals::listen()?;
         let running = App::new(&config, store, Clock::system())?.start(&config).await?;
         tracing::info!(public = %config.http.public_listen, admin = %config.http.admin_listen, push = config.graph.push, "the gateway runs");

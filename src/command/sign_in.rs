@@ -46,8 +46,7 @@ impl From<StoreError> for SignInError {
 
 impl SignIn {
     pub(super) async fn run(self, sources: &Sources, by: &Actor) -> Result<ExitCode, Failure> {
-        let (config, store) = super::open(sources).await?;
-        store.migrate().await?;
+        let (config, store) = super::open_migrated(sources).await?;
         let show = |code: &DeviceCode| {
             // Whoever does not read this signs nobody in, and the code runs out.
             _ = output::line(format_args!("Open {} and enter the code {}", code.verification_uri, code.user_code));

@@ -81,8 +81,7 @@ fn name(text: &str) -> Result<String, String> {
 
 impl Token {
     pub(super) async fn run(self, sources: &Sources, by: &Actor) -> Result<ExitCode, Failure> {
-        let (_, store) = super::open(sources).await?;
-        store.migrate().await?;
+        let (_, store) = super::open_migrated(sources).await?;
         match self.action {
             Action::Create(create) => create.run(&store, by).await,
             Action::List => list(&store).await,

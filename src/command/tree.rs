@@ -56,14 +56,13 @@ impl Tree {
             say("the file has", Imported { locations: membership.tree.len(), groups, people: membership.seats.len() });
             return Ok(ExitCode::SUCCESS);
         }
-        let (config, store) = super::open(sources).await?;
+        let (config, store) = super::open_migrated(sources).await?;
         if let XphoneTransport::Http(_) = config.xphone.transport {
             eprintln!(
                 "presence-gateway: with xphone.transport = \"http\" the server tells its tree itself; nothing was imported"
             );
             return Ok(ExitCode::FAILURE);
         }
-        store.migrate().await?;
         let imported = store.import_tree(&membership, actor, Clock::system().now()).await?;
         say("imported", imported);
         Ok(ExitCode::SUCCESS)

@@ -39,8 +39,7 @@ struct Outcome {
 
 impl Withdraw {
     pub(super) async fn run(self, sources: &Sources) -> Result<ExitCode, Failure> {
-        let (config, store) = super::open(sources).await?;
-        store.migrate().await?;
+        let (config, store) = super::open_migrated(sources).await?;
         let Some(sign) = store.put_up(Saying::Withdrawing).await? else {
             eprintln!("presence-gateway: {}", refusal(&store.signs().await?));
             return Ok(ExitCode::FAILURE);

@@ -283,8 +283,6 @@ async fn migrations_are_named_applied_once_and_then_it_serves_against_the_emulat
     let database = scratch_database(false).await;
     let url = database.url();
     let with_database = [("GATEWAY__DATABASE__URL", Some(url.expose_secret()))];
-    let pending = ["migrations are pending: 0001", "presence-gateway migrate"];
-    check_failure(gateway(&["serve", "--no-migrate"], &changed(&with_database)), &pending, &[]).await;
     for expected in ["applied 0001", "the schema is up to date"] {
         let output = run(gateway(&["migrate"], &changed(&with_database))).await;
         assert!(output.status.success() && text(&output.stdout).starts_with(expected), "{}", text(&output.stdout));

@@ -52,7 +52,8 @@ async fn a_user_without_rights_is_told_to_own_the_database() {
             url.query_pairs_mut().append_pair("options[role]", "pg_monitor");
         }
     });
-    refused(&lesser, &["may not make or change the tables", "let it own the database", "permission denied"]).await;
+    let owner = ["may not make or change the tables", "let it own the database", "permission denied"];
+    check_failure(gateway(&["migrate"], &changed(&[("GATEWAY__DATABASE__URL", Some(&lesser))])), &owner, &[]).await;
     database.remove().await.unwrap();
 }
 
@@ -79,7 +80,33 @@ async fn a_schema_that_is_behind_or_ahead_is_brought_up_to_date_or_left_alone() 
     }
     let half = "update _sqlx_migrations set success = false where version = 9999";
     sqlx::raw_sql(half).execute(&pool).await.unwrap();
-    refused(url.expose_secret(), &["migration 9999 is partially applied", "_sqlx_migrations"]).await;
+    check_failure(gateway(&["migrate"], &settings), &["migration 9999 is partially applied", "_sqlx_migrations"], &[]).await;
+    pool.close().await;
+    database.remove().await.unwrap();
+}
+
+#[tokio::test]
+async fn whoever_needs_the_tables_leaves_making_them_to_migrate() {
+    let database = scratch_database(false).await;
+    let url = database.url();
+    let settings = changed(&[("GATEWAY__DATABASE__URL", Some(url.expose_secret()))]);
+    let pool = PgPool::connect(url.expose_secret()).await.unwrap();
+    for arguments in [
+        &["token", "create", "--name", "x", "--role", "viewer"][..],
+        &["token", "list"],
+        &["token", "revoke", "x"],
+        &["sign-in", "presence-1@example.com"],
+        &["explain", "anna@example.com"],
+        &["directory", "status"],
+        &["withdraw"],
+        &["serve", "--no-migrate"],
+    ] {
+        let words = ["migrations are pending: 0001 ", "run `presence-gateway migrate`"];
+        check_failure(gateway(arguments, &settings), &words, &[]).await;
+        let tables = "select count(*) from pg_tables where schemaname = 'public'";
+        let tables: i64 = sqlx::query_scalar(tables).fetch_one(&pool).await.unwrap();
+        assert_eq!(tables, 0, "{arguments:?}");
+    }
     pool.close().await;
     database.remove().await.unwrap();
 }

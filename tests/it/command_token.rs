@@ -7,7 +7,7 @@ use crate::world::scratch_database;
 
 #[tokio::test]
 async fn a_token_is_made_listed_and_revoked() {
-    let database = scratch_database(false).await;
+    let database = scratch_database(true).await;
     let url = database.url();
     let settings = changed(&[("GATEWAY__DATABASE__URL", Some(url.expose_secret()))]);
     let program = |arguments: &[&str]| gateway(&[&["token"], arguments].concat(), &settings);

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use presence_gateway::tasks::Activators;
 use presence_gateway::telemetry::{Described, Kind, Metrics};
 use serde_json::Value;
 
@@ -235,6 +236,18 @@ fn each_alert_has_its_section_its_test_and_its_name_once() {
         for part in ["**What it means.**", "**What users see.**", "**How to look.**\n\n```sh\n", "**What to do.**"] {
             assert!(section.contains(part), "{alert}: {part:?} is missing");
         }
+    }
+}
+
+/// Whoever is woken has no source at hand.
+#[test]
+fn runbooks_name_every_task_and_no_source() {
+    let book = file("docs/runbooks.md");
+    assert!(!book.contains("src/") && !book.contains(".rs"), "operators have no source");
+    let section = book.split("\n## ").find(|section| section.starts_with("PresenceGatewayTaskFailing")).unwrap();
+    let rows: String = section.lines().filter_map(|line| line.strip_prefix("| `")?.split(" |").next()).collect();
+    for (task, ..) in Activators::default().named() {
+        assert!(rows.contains(&format!("{task}`")), "nothing is said of {task}");
     }
 }
 

@@ -1,7 +1,11 @@
 //! Who changed what: told in full to administrators, with pseudonyms to works councils, altered by nobody.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use jiff::SignedDuration;
+use presence_gateway::config::SealingKeys;
 use presence_gateway::store::api_token::Role;
+use presence_gateway::store::{Store, StoreError};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -100,6 +104,25 @@ async fn the_export_names_no_person_and_always_the_same_pseudonym() {
     assert_eq!(export["items"][0]["after"], json!({"mode": "none"}));
     assert_eq!(export["items"][2]["target"], told["items"][2]["target"], "a place is no person");
     assert_eq!(world.audit("/export").await, export);
+}
+
+#[tokio::test]
+async fn a_pseudonym_key_that_nothing_opens_keeps_nobody_from_forgetting() {
+    let key = |byte: u8| STANDARD.encode([byte; 32]);
+    let world = World::with(|sources| sources.with("GATEWAY__SECRETS__PREVIOUS_KEYS", key(6))).await;
+    // Sealed by a gateway whose key is lost.
+    let lost = Store::connect(&world.database_url(), 2, SealingKeys::parse(&key(5), "").unwrap()).await.unwrap();
+    lost.pseudonym_key().await.unwrap();
+    assert!(matches!(world.app.store.pseudonym_key().await, Err(StoreError::Sealed)));
+    let database = world.database().await;
+    let old = "insert into timeline (user_guid, decided_at) values (gen_random_uuid(), '2020-01-01Z')";
+    sqlx::query(old).execute(&database).await.unwrap();
+    // Sealing anew comes before the timeline, and has a key to look for.
+    exhaust(&world.app.tasks.upkeep).await;
+    let left: i64 = sqlx::query_scalar("select count(*) from timeline").fetch_one(&database).await.unwrap();
+    assert_eq!(left, 0);
+    lost.pseudonym_key().await.expect("it is left as it was, for whoever finds the key again");
+    lost.close().await;
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ mod server;
 
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
 
@@ -13,10 +14,9 @@ use tokio::sync::watch;
 
 use crate::pace::Pace;
 use crate::programs::Programs;
-use crate::say;
 use server::{Connection, Error};
 
-pub use place::workstation;
+pub use place::{is_open_to_others, workstation};
 
 /// Events come in swarms; no list is asked for sooner after another.
 const LIST_PAUSE: Duration = Duration::from_millis(200);
@@ -24,6 +24,24 @@ const LIST_PAUSE: Duration = Duration::from_millis(200);
 const IN_USE_CHECK: Duration = Duration::from_mins(1);
 /// The same while nothing is.
 const IDLE_CHECK: Duration = Duration::from_hours(1);
+
+/// Who cannot go on ends: the unit starts it anew.
+pub const BEGINS_ANEW_AFTER: Option<Duration> = None;
+
+/// Where settings lie unless told otherwise: nowhere, since the unit hands them over.
+pub fn settings_files() -> Vec<PathBuf> {
+    Vec::new()
+}
+
+/// Where the token lies unless told otherwise: the unit tells it.
+pub fn token_file() -> Option<PathBuf> {
+    None
+}
+
+/// A line for the journal: never a token, never a program.
+pub fn say(line: &str) {
+    eprintln!("microphone-agent: {line}");
+}
 
 /// Ends when the agent is asked to; asked for before anything else runs, so that no signal is missed.
 pub fn asked_to_end() -> std::io::Result<impl Future<Output = ()>> {

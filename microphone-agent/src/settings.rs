@@ -1,4 +1,4 @@
-//! Where the gateway is and what lets this workstation report: arguments, over the environment, over a file.
+//! Where the gateway is and what lets this workstation report: arguments, over the environment, over files.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use clap::Parser;
 use reqwest::Certificate;
 use url::{Host, Url};
 
-use crate::linux;
+use crate::{say, system};
 
 /// What begins the names of all settings in the environment and in the file.
 const PREFIX: &str = "MICROPHONE_AGENT_";
@@ -16,13 +16,14 @@ const PREFIX: &str = "MICROPHONE_AGENT_";
 #[derive(Debug, Parser)]
 #[command(version, about)]
 pub struct Arguments {
-    /// Lines of the form `MICROPHONE_AGENT_GATEWAY_URL=...`, for whatever is given neither here nor by the environment.
+    /// Lines of the form `MICROPHONE_AGENT_GATEWAY_URL=...`, for whatever is given neither here nor by the environment. On Windows, if
+    /// left out: `microphone-agent\\settings.conf` below `%LOCALAPPDATA%`, over that below `%ProgramData%`.
     #[arg(long)]
     settings: Option<PathBuf>,
     /// Where the gateway takes reports, without `/v1/...`; https, but to this machine.
     #[arg(long)]
     gateway_url: Option<String>,
-    /// The file with this workstation's token, as enrolling answered it.
+    /// The file with this workstation's token, as enrolling answered it. On Windows, if left out: `%LOCALAPPDATA%\\microphone-agent\\token`.
     #[arg(long)]
     token_file: Option<String>,
     /// The file with certificates (PEM) to trust besides the system's.
@@ -72,19 +73,31 @@ pub enum Error {
 
 impl Settings {
     /// Reads what the arguments leave open.
-    pub fn of(arguments: Arguments) -> Result<Self, Error> {
-        let file = arguments.settings.as_deref().map(read_lines).transpose()?.unwrap_or_default();
-        let given = |name: &'static str, argument: Option<String>| {
-            argument.or_else(|| environment(name)).or_else(|| file.get(name).cloned()).filter(|value| !value.is_empty())
+    pub fn of(arguments: &Arguments) -> Result<Self, Error> {
+        let files = match &arguments.settings {
+            Some(named) => vec![named.clone()],
+            None => system::settings_files().into_iter().filter(|path| path.exists()).collect(),
         };
-        let url = given("GATEWAY_URL", arguments.gateway_url).ok_or(Error::Missing("GATEWAY_URL"))?;
-        let token_file = PathBuf::from(given("TOKEN_FILE", arguments.token_file).ok_or(Error::Missing("TOKEN_FILE"))?);
+        let file = read_files(&files)?;
+        let given = |name: &'static str, argument: &Option<String>| {
+            let given = argument.clone().or_else(|| environment(name)).or_else(|| file.get(name).cloned());
+            given.filter(|value| !value.is_empty())
+        };
+        let url = given("GATEWAY_URL", &arguments.gateway_url).ok_or(Error::Missing("GATEWAY_URL"))?;
+        let token_file = given("TOKEN_FILE", &arguments.token_file).map(PathBuf::from).or_else(system::token_file);
+        let token_file = token_file.ok_or(Error::Missing("TOKEN_FILE"))?;
         let token = read_token(&token_file)?;
-        let certificates = match given("CA_FILE", arguments.ca_file).map(PathBuf::from) {
+        if system::is_open_to_others(&token_file) {
+            say(&format!(
+                "others than its owner can read {}: whoever has the token can report in this user's name",
+                token_file.display()
+            ));
+        }
+        let certificates = match given("CA_FILE", &arguments.ca_file).map(PathBuf::from) {
             Some(path) => certificates(path)?,
             None => Vec::new(),
         };
-        let workstation = given("WORKSTATION", arguments.workstation).unwrap_or_else(linux::workstation);
+        let workstation = given("WORKSTATION", &arguments.workstation).unwrap_or_else(system::workstation);
         Ok(Self { reports: reports(&url)?, token_file, token, certificates, workstation })
     }
 
@@ -106,13 +119,19 @@ fn environment(name: &str) -> Option<String> {
     std::env::var(format!("{PREFIX}{name}")).ok()
 }
 
+/// Without the mark that Windows' editors begin a text with.
 fn read(path: &Path) -> Result<String, Error> {
-    std::fs::read_to_string(path).map_err(|error| Error::Unreadable(path.to_owned(), error))
+    let text = std::fs::read_to_string(path).map_err(|error| Error::Unreadable(path.to_owned(), error))?;
+    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }
 
-/// As systemd reads the same file for a unit.
-fn read_lines(path: &Path) -> Result<HashMap<&'static str, String>, Error> {
-    parse(&read(path)?).map_err(|line| Error::Line(path.to_owned(), line))
+/// As systemd reads the same file for a unit; a later file counts more.
+fn read_files(paths: &[PathBuf]) -> Result<HashMap<&'static str, String>, Error> {
+    let mut found = HashMap::new();
+    for path in paths {
+        found.extend(parse(&read(path)?).map_err(|line| Error::Line(path.clone(), line))?);
+    }
+    Ok(found)
 }
 
 fn parse(text: &str) -> Result<HashMap<&'static str, String>, usize> {
@@ -173,7 +192,7 @@ mod tests {
         std::fs::write(&path, "first\n").unwrap();
         let (url, file) = (Some("https://gateway.example".to_owned()), Some(path.display().to_string()));
         let arguments = Arguments { settings: None, gateway_url: url, token_file: file, ca_file: None, workstation: None };
-        let mut settings = Settings::of(arguments).unwrap();
+        let mut settings = Settings::of(&arguments).unwrap();
         assert_eq!((settings.token.as_str(), settings.workstation.is_empty()), ("first", false));
         std::fs::write(&path, "second\n").unwrap();
         settings.read_token_again();
@@ -184,6 +203,20 @@ mod tests {
             assert_eq!(settings.token, "second");
         }
         assert!(matches!(read_token(&path), Err(Error::NoToken(_))));
+    }
+
+    #[test]
+    fn a_later_file_counts_more_and_a_mark_at_the_beginning_is_none_of_the_text() {
+        let folder = tempfile::tempdir().unwrap();
+        let [machine, user] = ["machine", "user"].map(|name| folder.path().join(name));
+        std::fs::write(&machine, "\u{feff}MICROPHONE_AGENT_GATEWAY_URL=https://a\r\nMICROPHONE_AGENT_WORKSTATION=pc\r\n")
+            .unwrap();
+        std::fs::write(&user, "MICROPHONE_AGENT_GATEWAY_URL=https://b\n").unwrap();
+        let found = read_files(&[machine, user.clone()]).unwrap();
+        assert_eq!((found["GATEWAY_URL"].as_str(), found["WORKSTATION"].as_str()), ("https://b", "pc"));
+        std::fs::write(&user, "nothing").unwrap();
+        assert!(matches!(read_files(std::slice::from_ref(&user)), Err(Error::Line(path, 1)) if path == user));
+        assert!(matches!(read_files(&[folder.path().join("gone")]), Err(Error::Unreadable(..))));
     }
 
     #[test]

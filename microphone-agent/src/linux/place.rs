@@ -1,5 +1,6 @@
 //! Where the session's sound server is, and what this machine is called.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// Where the server listens; `None`: there is none on this machine.
@@ -13,6 +14,11 @@ pub fn socket() -> Option<PathBuf> {
 pub fn cookie() -> Option<Vec<u8>> {
     let home = || environment("HOME").map(|home| Path::new(&home).join(".config/pulse/cookie"));
     std::fs::read(environment("PULSE_COOKIE").map(PathBuf::from).or_else(home)?).ok()
+}
+
+/// Whether anybody but its owner, and root, may read a file.
+pub fn is_open_to_others(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|file| file.permissions().mode() & 0o044 != 0)
 }
 
 /// The machine's name.
@@ -44,6 +50,16 @@ fn environment(name: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_is_open_to_others_unless_it_is_its_owners_alone() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        for (mode, expected) in [(0o600, false), (0o400, false), (0o640, true), (0o604, true)] {
+            file.as_file().set_permissions(std::fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(is_open_to_others(file.path()), expected, "{mode:o}");
+        }
+        assert!(!is_open_to_others(Path::new("/nowhere")));
+    }
 
     #[test]
     fn the_server_is_looked_for_where_the_session_says() {

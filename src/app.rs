@@ -265,7 +265,8 @@ impl App {
 
     fn listen_behind(&self, public: Door, admin: Door) -> Running {
         let (tracker, stop_tasks, stop_http) = (TaskTracker::new(), CancellationToken::new(), CancellationToken::new());
-        let (deposits, depositor) = depositor::channel(self.store.clone(), self.activators.clone());
+        let room = self.tasks.intake.opener.room().clone();
+        let (deposits, depositor) = depositor::channel(self.store.clone(), self.activators.clone(), room);
         let webhook = Webhook { deposits, clock: self.clock.clone(), metrics: self.metrics.clone(), tracer: self.tracer.clone() };
         // What is still coming in when the gateway stops is written as well: posts are taken until the public listener has ended.
         let listened = CancellationToken::new();

@@ -33,15 +33,33 @@ pub struct NotDurable;
 struct Waiting {
     post: Post,
     answer: oneshot::Sender<()>,
-    /// Its share of what may wait.
-    _room: OwnedSemaphorePermit,
+    /// Its share of what may wait, until it is durable.
+    room: OwnedSemaphorePermit,
+}
+
+/// Room for the posts that wait for the disk, as bytes.
+#[derive(Clone, Debug)]
+pub struct Room(Arc<Semaphore>);
+
+impl Room {
+    /// Whether some post is on its way to the disk, and whoever sent it waits for an answer.
+    #[must_use]
+    pub fn is_awaited(&self) -> bool {
+        self.0.available_permits() < WAITING_BYTES_MAX
+    }
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(WAITING_BYTES_MAX)))
+    }
 }
 
 /// Where the webhook drops posts.
 #[derive(Clone, Debug)]
 pub struct Deposits {
     sender: mpsc::Sender<Waiting>,
-    room: Arc<Semaphore>,
+    room: Room,
 }
 
 /// The other end: writes them.
@@ -59,9 +77,8 @@ struct Writer {
 
 /// Makes both ends.
 #[must_use]
-pub fn channel(store: Store, activators: Activators) -> (Deposits, Depositor) {
+pub fn channel(store: Store, activators: Activators, room: Room) -> (Deposits, Depositor) {
     let (sender, waiting) = mpsc::channel(WAITING_MAX);
-    let room = Arc::new(Semaphore::new(WAITING_BYTES_MAX));
     (Deposits { sender, room }, Depositor { waiting, writer: Writer { store, activators } })
 }
 
@@ -72,9 +89,9 @@ impl Deposits {
     /// It is not: the database fails or is too slow, or too many posts are waiting.
     pub async fn deposit(&self, post: Post) -> Result<(), NotDurable> {
         let bytes = u32::try_from(post.body.len()).map_err(|_| NotDurable)?;
-        let room = Arc::clone(&self.room).try_acquire_many_owned(bytes).map_err(|_| NotDurable)?;
+        let room = Arc::clone(&self.room.0).try_acquire_many_owned(bytes).map_err(|_| NotDurable)?;
         let (answer, answered) = oneshot::channel();
-        self.sender.try_send(Waiting { post, answer, _room: room }).map_err(|_| NotDurable)?;
+        self.sender.try_send(Waiting { post, answer, room }).map_err(|_| NotDurable)?;
         match tokio::time::timeout(ANSWER_WITHIN, answered).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) | Err(_) => Err(NotDurable),
@@ -117,7 +134,8 @@ fn gather(first: Waiting, waiting: &mut mpsc::Receiver<Waiting>) -> Vec<Waiting>
 impl Writer {
     /// An answer that is dropped unsent tells its post to come again.
     async fn write(&self, batch: Vec<Waiting>) {
-        let (posts, answers): (Vec<Post>, Vec<_>) = batch.into_iter().map(|waiting| (waiting.post, waiting.answer)).unzip();
+        let waiting = batch.into_iter().map(|Waiting { post, answer, room }| (post, (answer, room)));
+        let (posts, answers): (Vec<Post>, Vec<_>) = waiting.unzip();
         match tokio::time::timeout(ANSWER_WITHIN, self.store.deposit(&posts)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
@@ -125,7 +143,8 @@ impl Writer {
             }
             Err(_) => return tracing::warn!(posts = posts.len(), "posts could not be made durable in time"),
         }
-        for answer in answers {
+        for (answer, room) in answers {
+            drop(room);
             _ = answer.send(());
         }
         let came = |kind| posts.iter().any(|post| post.kind == kind);

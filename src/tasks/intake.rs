@@ -32,18 +32,18 @@ use crate::trace::{Span, TraceContext, Tracer};
 const POSTS_MAX: usize = 2000;
 /// Posts read without letting others run.
 const POSTS_AT_A_STRETCH: usize = 8;
-/// Users whose notifications one thread decrypts in one go.
-const USERS_PER_CHUNK: usize = 16;
+/// Users whose notifications one thread decrypts in one go: a few milliseconds.
+const USERS_PER_CHUNK: usize = 8;
 /// Chunks that become facts together: few enough that the first users need not wait for the last.
-const CHUNKS_PER_PART: usize = 16;
+const CHUNKS_PER_PART: usize = 32;
 /// How long the confirming read waits for others to go with it.
 const CONFIRM_AFTER: SignedDuration = SignedDuration::from_millis(300);
 /// A burst is let come in, a moment at a time, as long as so many posts are waiting and so many more come in each moment: what comes
 /// later spares decrypting what came before.
 const BURST_POSTS_MIN: usize = 32;
-const BURST_GROWTH_MIN: usize = 16;
-const BURST_MOMENT: Duration = Duration::from_millis(50);
-const BURST_MOMENTS_MAX: usize = 20;
+const BURST_GROWTH_MIN: usize = 8;
+const BURST_MOMENT: Duration = Duration::from_millis(25);
+const BURST_MOMENTS_MAX: usize = 40;
 /// How long posts wait for signing keys that cannot be had.
 const KEYS_PAUSE: SignedDuration = SignedDuration::from_secs(15);
 /// Graph itself gives up after four hours; so do we.

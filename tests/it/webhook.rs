@@ -123,6 +123,24 @@ async fn without_a_database_nothing_is_taken_and_nothing_is_lost() {
 }
 
 #[tokio::test]
+async fn decryption_stands_back_from_the_first_byte_until_the_post_is_durable() {
+    let world = World::new().await;
+    let room = world.app.tasks.intake.opener.room().clone();
+    let mut holding = world.database().await.begin().await.unwrap();
+    sqlx::query("lock table inbox in share mode").execute(&mut *holding).await.unwrap();
+    assert!(!room.is_awaited());
+    let letting_go = async {
+        while !room.is_awaited() {
+            tokio::task::yield_now().await;
+        }
+        holding.rollback().await.unwrap();
+    };
+    let (status, ()) = tokio::join!(world.post(NOTIFICATIONS, r#"{"value":[]}"#), letting_go);
+    assert_eq!(status, StatusCode::ACCEPTED);
+    assert!(!room.is_awaited(), "the answer has gone out");
+}
+
+#[tokio::test]
 async fn a_database_that_is_gone_turns_posts_away() {
     let world = World::new().await;
     world.lose_database().await;

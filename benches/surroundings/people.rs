@@ -92,7 +92,7 @@ impl People {
                 account,
                 certificate: certificate_id,
                 notification_url: "https://gateway.example/graph/notifications".to_owned(),
-                users,
+                users: users.into(),
                 created_at: now,
                 expires_at: now + SignedDuration::from_mins(57),
                 renew_at: now + SignedDuration::from_mins(15),

@@ -15,7 +15,7 @@ use crate::domain::subscription::AccountId;
 use crate::graph::client::Client;
 use crate::graph::token::Delegated;
 use crate::store::account::Account;
-use crate::store::subscription::StoredSubscription;
+use crate::store::subscription::{Lists, StoredSubscription};
 use crate::store::withdrawal::Left;
 use crate::store::{Store, StoreError};
 use crate::tasks::confirmer::Confirmer;
@@ -171,7 +171,7 @@ impl Withdrawal {
     /// # Errors
     /// Postgres fails.
     pub async fn end_subscriptions(&self) -> Result<Vec<Undeleted>, StoreError> {
-        let (accounts, stored) = (self.store.accounts().await?, self.store.subscriptions().await?);
+        let (accounts, stored) = (self.store.accounts().await?, self.store.subscriptions(&mut Lists::default()).await?);
         let mut undeleted = Vec::new();
         for account in accounts {
             let recorded: Vec<&StoredSubscription> = stored.iter().filter(|one| one.account == account.id).collect();

@@ -6,11 +6,13 @@ mod health;
 mod hurry;
 mod place;
 mod plan;
+mod settled;
 mod silence;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
@@ -23,6 +25,7 @@ pub use health::{ProblemKind, TROUBLED_RETRY, refused_pause};
 pub use hurry::hurried_period;
 pub use place::Place;
 pub use plan::plan;
+pub use settled::{Settled, renewals};
 pub use silence::{Listening, MISSED_SETTLED_AFTER, Silence, may_probe, silent_together};
 
 /// Graph takes no more users in one presence subscription.
@@ -51,7 +54,7 @@ pub struct Held {
     /// Whose it is.
     pub account: AccountId,
     /// Whom it watches.
-    pub users: BTreeSet<TeamsUserId>,
+    pub users: Arc<BTreeSet<TeamsUserId>>,
     /// When Graph gave it.
     pub created_at: Timestamp,
     /// When it ends unless renewed.

@@ -16,6 +16,7 @@ pub mod inspection;
 pub mod kept_login;
 pub mod lease;
 mod mailbox;
+pub mod mark;
 pub mod microphone;
 pub mod observation;
 pub mod outbox;

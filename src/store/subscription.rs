@@ -1,6 +1,7 @@
 //! The subscriptions we hold at Graph, and whom each watches.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
@@ -24,7 +25,7 @@ pub struct StoredSubscription {
     /// Where Graph posts to.
     pub notification_url: String,
     /// Whom it watches.
-    pub users: BTreeSet<TeamsUserId>,
+    pub users: Arc<BTreeSet<TeamsUserId>>,
     /// When Graph gave it.
     pub created_at: Timestamp,
     /// When it ends unless renewed.
@@ -32,6 +33,10 @@ pub struct StoredSubscription {
     /// When to renew it.
     pub renew_at: Timestamp,
 }
+
+/// The lists of subscriptions that were read before. Graph cannot change a list, so whatever was read of one holds as long as it lives.
+#[derive(Debug, Default)]
+pub struct Lists(HashMap<Uuid, Arc<BTreeSet<TeamsUserId>>>);
 
 impl Store {
     /// Records a subscription that Graph has just given.
@@ -124,31 +129,48 @@ impl Store {
         Ok(())
     }
 
-    /// All subscriptions recorded.
+    /// All subscriptions recorded; only lists that are not in `lists` yet are read.
     ///
     /// # Errors
     /// Postgres cannot be asked.
-    pub async fn subscriptions(&self) -> Result<Vec<StoredSubscription>, StoreError> {
-        let members = sqlx::query!("select subscription_id, teams_id from subscription_user").fetch_all(&self.pool).await?;
-        let mut users: HashMap<Uuid, BTreeSet<TeamsUserId>> = HashMap::new();
-        for member in members {
-            users.entry(member.subscription_id).or_default().insert(TeamsUserId(member.teams_id));
-        }
+    pub async fn subscriptions(&self, lists: &mut Lists) -> Result<Vec<StoredSubscription>, StoreError> {
         let rows = sqlx::query!(
             "select id, account_id, certificate_id, notification_url, created_at, expires_at, renew_at from subscription order by created_at, id"
         );
-        let rows = rows.fetch_all(&self.pool).await?.into_iter();
-        let subscriptions = rows.map(|row| StoredSubscription {
+        let rows = rows.fetch_all(&self.pool).await?;
+        lists.0.retain(|id, _| rows.iter().any(|row| row.id == *id));
+        let unread: Vec<Uuid> = rows.iter().map(|row| row.id).filter(|id| !lists.0.contains_key(id)).collect();
+        if !unread.is_empty() {
+            // Whatever has no list was deleted in between.
+            lists.0.extend(self.listed(&unread).await?.into_iter().map(|(id, users)| (id, Arc::new(users))));
+        }
+        let subscriptions = rows.into_iter().map(|row| StoredSubscription {
             id: row.id,
             account: AccountId(row.account_id),
             certificate: row.certificate_id,
             notification_url: row.notification_url,
-            users: users.remove(&row.id).unwrap_or_default(),
+            users: lists.0.get(&row.id).cloned().unwrap_or_default(),
             created_at: row.created_at.to_jiff(),
             expires_at: row.expires_at.to_jiff(),
             renew_at: row.renew_at.to_jiff(),
         });
         Ok(subscriptions.collect())
+    }
+
+    /// Whom these subscriptions watch.
+    ///
+    /// # Errors
+    /// Postgres cannot be asked.
+    pub async fn listed(&self, subscriptions: &[Uuid]) -> Result<HashMap<Uuid, BTreeSet<TeamsUserId>>, StoreError> {
+        let members = sqlx::query!(
+            "select subscription_id, teams_id from subscription_user where subscription_id = any($1)",
+            subscriptions
+        );
+        let mut users: HashMap<Uuid, BTreeSet<TeamsUserId>> = HashMap::new();
+        for member in members.fetch_all(&self.pool).await? {
+            users.entry(member.subscription_id).or_default().insert(TeamsUserId(member.teams_id));
+        }
+        Ok(users)
     }
 
     /// The secrets that notifications must repeat, by subscription; without those that no key opens any more.

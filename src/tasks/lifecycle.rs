@@ -93,7 +93,6 @@ impl Lifecycle {
     }
 
     async fn users_of(&self, id: Uuid) -> Result<Vec<TeamsUserId>, TaskError> {
-        let subscriptions = self.store.subscriptions().await?.into_iter();
-        Ok(subscriptions.filter(|subscription| subscription.id == id).flat_map(|subscription| subscription.users).collect())
+        Ok(self.store.listed(&[id]).await?.into_values().flatten().collect())
     }
 }

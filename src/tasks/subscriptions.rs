@@ -23,7 +23,7 @@ use super::tenure::{LEASE_LIFE, Tenure};
 use super::{Activators, Progress, TaskError};
 use crate::clock::Clock;
 use crate::domain::ids::TeamsUserId;
-use crate::domain::subscription::{AccountId, Held, Listening, Step, Why, plan};
+use crate::domain::subscription::{AccountId, Held, Listening, Settled, Step, Why, plan, renewals};
 use crate::graph::client::{Client, Error};
 use crate::graph::token::Delegated;
 use crate::store::Store;
@@ -82,7 +82,7 @@ struct Look {
     listening: HashMap<Uuid, Listening>,
     /// Whether what was told is read soon enough to say what was not.
     hears: bool,
-    wanted: BTreeSet<TeamsUserId>,
+    wanted: Arc<BTreeSet<TeamsUserId>>,
     certificate: StoredCertificate,
     /// Subscriptions whose secret a key opens.
     secrets: BTreeSet<Uuid>,
@@ -97,7 +97,7 @@ impl Task for Subscriptions {
         let lease = Lease { name: LEASE, holder: self.replica };
         let tenure = Tenure { store: &self.store, clock: &self.clock, lease };
         async move {
-            let tended = tenure.during(self.tend(lease)).await?;
+            let tended = Box::pin(tenure.during(self.tend(lease))).await?;
             if tended.is_none() {
                 self.remember(None);
             }
@@ -110,45 +110,86 @@ impl Task for Subscriptions {
 impl Subscriptions {
     async fn tend(&self, lease: Lease) -> Result<Progress, TaskError> {
         let now = self.clock.now();
-        let look = self.look(now).await?;
-        self.note_silent(&look).await?;
         let mut known = match self.recall() {
             Some(known) => known,
             None => Known::recalled(self.store.swept_users().await?),
         };
+        let look = self.look(&mut known, now).await?;
+        self.note_silent(&look).await?;
         let mut held: Vec<Held> = look.stored.iter().map(|stored| self.held(stored, &look)).collect();
         silent::hold_back(&mut held, &look, &mut known);
-        known.debounce.look(&look.wanted, &held, now);
         let accounts = self.usable(&look);
-        let plan = plan(&look.wanted, &accounts, &held, &known.debounce, now);
-        let mut standing = Standing::of(&look, &accounts, &plan.steps);
+        let settled = known.settled.take().filter(|settled| settled.holds(&accounts, &held, now));
+        let (mut failed, unfinished) = match settled {
+            Some(settled) => self.renew_all(settled, &look, (&accounts, &held), lease, &mut known).await?,
+            None => self.plan_anew(&look, (&accounts, &held), lease, &mut known).await?,
+        };
+        failed = self.look_after(&look).await.or(failed);
+        Self::report(&mut known, &look, &accounts);
+        self.remember(Some(known));
+        let done = if unfinished { Progress::More } else { Progress::Idle };
+        failed.map_or(Ok(done), Err)
+    }
+
+    /// Nothing has changed that a plan would look at: what is due is renewed, and everybody's place stays what it is.
+    async fn renew_all(
+        &self,
+        settled: Settled,
+        look: &Look,
+        (accounts, held): (&[AccountId], &[Held]),
+        lease: Lease,
+        known: &mut Known,
+    ) -> Result<(Option<TaskError>, bool), TaskError> {
+        let steps = renewals(accounts, held, look.now);
+        let mut standing = Standing::of(look, accounts, &steps);
+        let mut failed = self.carry_out(&steps, look, lease, &mut standing).await;
+        failed = self.see_off(look, &standing).await.or(failed);
+        if standing.changed {
+            let swept = standing.swept(&look.wanted, known.swept(), |_| Some(Why::Lost));
+            self.note_places(known, swept, look.now).await?;
+        } else {
+            known.settled = Some(settled);
+        }
+        Ok((failed, standing.unfinished))
+    }
+
+    async fn plan_anew(
+        &self,
+        look: &Look,
+        (accounts, held): (&[AccountId], &[Held]),
+        lease: Lease,
+        known: &mut Known,
+    ) -> Result<(Option<TaskError>, bool), TaskError> {
+        known.debounce.look(&look.wanted, held, look.now);
+        let plan = plan(&look.wanted, accounts, held, &known.debounce, look.now);
+        let mut standing = Standing::of(look, accounts, &plan.steps);
         if !plan.steps.is_empty() {
             // Steps may take long: whoever has lost theirs is swept faster from now on.
             let is_lost = |user| known.debounce.is_lost(user) || known.debounce.is_listed(user);
             let swept = standing.swept(&look.wanted, &plan.swept, |user| is_lost(user).then_some(Why::Lost));
-            self.note_places(&mut known, swept, now).await?;
+            self.note_places(known, swept, look.now).await?;
         }
-        let mut failed = self.carry_out(&plan.steps, &look, lease, &mut standing).await;
-        failed = self.see_off(&look, &standing).await.or(failed);
-        failed = self.look_after(&look).await.or(failed);
+        let mut failed = self.carry_out(&plan.steps, look, lease, &mut standing).await;
+        failed = self.see_off(look, &standing).await.or(failed);
+        let only_renews = plan.steps.iter().all(|step| matches!(step, Step::Renew(_)));
         let swept =
             if plan.steps.is_empty() { plan.swept } else { standing.swept(&look.wanted, &plan.swept, |_| Some(Why::Lost)) };
-        self.note_places(&mut known, swept, now).await?;
-        Self::report(&mut known, &look, &accounts);
-        self.remember(Some(known));
-        let done = if standing.unfinished { Progress::More } else { Progress::Idle };
-        failed.map_or(Ok(done), Err)
+        self.note_places(known, swept, look.now).await?;
+        if only_renews && !standing.changed {
+            known.settled = Some(Settled::of(accounts, held, &known.debounce, look.now));
+        }
+        Ok((failed, standing.unfinished))
     }
 
-    async fn look(&self, now: Timestamp) -> Result<Look, TaskError> {
+    async fn look(&self, known: &mut Known, now: Timestamp) -> Result<Look, TaskError> {
         Ok(Look {
             now,
             certificate: self.certificate(now).await?,
             accounts: self.store.accounts().await?,
-            stored: self.store.subscriptions().await?,
+            stored: self.store.subscriptions(&mut known.lists).await?,
             listening: self.store.listening(now).await?,
             hears: self.hears(now).await?,
-            wanted: self.store.users_to_watch().await?,
+            wanted: self.wanted(known, now).await?,
             secrets: self.store.client_states().await?.into_iter().map(|(id, _)| id).collect(),
         })
     }
@@ -176,7 +217,7 @@ impl Subscriptions {
         Held {
             id: stored.id,
             account: stored.account,
-            users: stored.users.clone(),
+            users: Arc::clone(&stored.users),
             created_at: stored.created_at,
             expires_at: if self.is_useless(stored, look) { Timestamp::MIN } else { stored.expires_at },
             renew_at: stored.renew_at,

@@ -31,6 +31,7 @@ mod leaving;
 mod linking;
 mod links;
 mod listening;
+mod marks;
 mod mass_change;
 mod metrics;
 mod microphone;

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use jiff::SignedDuration;
 use presence_gateway::domain::ids::TeamsUserId;
 use presence_gateway::store::shard::Missed;
+use presence_gateway::store::subscription::Lists;
 use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -431,7 +432,7 @@ async fn of_many_that_are_silent_at_once_one_is_made_anew_at_a_time() {
     let before = ids().await;
     assert_eq!(before.len(), 3);
     world.advance(SignedDuration::from_secs(60));
-    for held in world.app.store.subscriptions().await.unwrap() {
+    for held in world.app.store.subscriptions(&mut Lists::default()).await.unwrap() {
         let missed: Vec<Missed> =
             held.users.iter().take(4).map(|user| Missed { user: *user, seen_before: world.clock.now() }).collect();
         world.app.store.note_missed(&missed, world.clock.now()).await.unwrap();

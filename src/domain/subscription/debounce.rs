@@ -36,7 +36,7 @@ impl Debounce {
 
     /// Looks at who should be watched and what is held, each time before a plan.
     pub fn look(&mut self, wanted: &BTreeSet<TeamsUserId>, held: &[Held], now: Timestamp) {
-        let listed: HashSet<TeamsUserId> = held.iter().flat_map(|held| &held.users).copied().collect();
+        let listed: HashSet<TeamsUserId> = held.iter().flat_map(|held| held.users.iter()).copied().collect();
         self.lost.retain(|user| wanted.contains(user) && !listed.contains(user));
         self.lost.extend(self.watched.iter().filter(|user| wanted.contains(user) && !listed.contains(user)));
         let is_new = |user: &&TeamsUserId| !listed.contains(user) && !self.lost.contains(user);
@@ -63,6 +63,15 @@ impl Debounce {
     pub fn join_now(&self, now: Timestamp) -> bool {
         self.first_and_last_joined
             .is_some_and(|(first, last)| now.duration_since(first) >= JOIN_WAIT_MAX || now.duration_since(last) >= JOIN_QUIET)
+    }
+
+    /// When somebody will next have waited enough; `None`: nobody waits.
+    #[must_use]
+    pub fn next_after(&self, now: Timestamp) -> Option<Timestamp> {
+        let joins = self.first_and_last_joined.filter(|_| !self.join_now(now));
+        let joins = joins.map(|(first, last)| (first + JOIN_WAIT_MAX).min(last + JOIN_QUIET));
+        let leaves = self.left.values().map(|since| *since + LEAVE_AFTER).filter(|at| *at > now);
+        leaves.chain(joins).min()
     }
 
     /// Whether somebody on this list has been gone for long enough.

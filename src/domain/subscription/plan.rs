@@ -158,7 +158,7 @@ fn open(opened: &mut Vec<Shard<'_>>, empty: &mut VecDeque<AccountId>, new: &mut 
 }
 
 /// No renewal is planned for later than the longest wait, unless the clock was set back: Graph's goes on.
-fn is_due(held: &Held, now: Timestamp) -> bool {
+pub(super) fn is_due(held: &Held, now: Timestamp) -> bool {
     held.renew_at <= now || held.renew_at > now + RENEWAL_AFTER_MAX + CLOCKS_DIFFER
 }
 

@@ -28,7 +28,7 @@ fn held(account_number: u128, watched: std::ops::Range<u128>) -> Held {
     Held {
         id: id(account_number),
         account: account(account_number),
-        users: users(watched),
+        users: Arc::new(users(watched)),
         created_at: NOW - SignedDuration::from_mins(5),
         expires_at: NOW + SUBSCRIPTION_LIFE,
         renew_at: NOW + RENEWAL_AFTER_MIN,
@@ -184,6 +184,35 @@ fn changes_wait_for_one_another() {
     assert_eq!(at(0..2, 200 + 3600).steps.len(), 2, "after an hour the list changes");
 }
 
+#[test]
+fn nothing_is_planned_anew_before_something_else_could_come_of_it() {
+    let (accounts, stands) = ([account(1), account(2)], [held(1, 0..3)]);
+    let mut debounce = Debounce::default();
+    debounce.look(&users(0..3), &stands, NOW);
+    let settled = Settled::of(&accounts, &stands, &debounce, NOW);
+    let later = NOW + SignedDuration::from_mins(50);
+    assert!(settled.holds(&accounts, &stands, NOW) && settled.holds(&accounts, &stands, later));
+    assert!(!settled.holds(&accounts, &stands, NOW - SignedDuration::from_secs(1)), "the clock was set back");
+    assert!(!settled.holds(&accounts[..1], &stands, later), "an account fails");
+    assert!(!settled.holds(&accounts, &[], later), "a subscription is gone");
+    assert!(!settled.holds(&accounts, &stands, NOW + SUBSCRIPTION_LIFE), "it has ended");
+    assert!(!settled.holds(&accounts, &[Held { silent: true, ..held(1, 0..3) }], later), "it is silent");
+    assert_eq!(renewals(&accounts, &stands, later), [Step::Renew(id(1))]);
+    assert_eq!(renewals(&accounts[1..], &stands, later), [], "what nobody can tend is left alone");
+    let check = |wanted: std::ops::Range<u128>, seconds| {
+        let mut debounce = debounce.clone();
+        debounce.look(&users(wanted), &stands, NOW);
+        let until = debounce.next_after(NOW).unwrap();
+        assert_eq!(until, NOW + SignedDuration::from_secs(seconds));
+        let settled = Settled::of(&accounts, &stands, &debounce, NOW);
+        let renewed = [Held { expires_at: until + SUBSCRIPTION_LIFE, ..held(1, 0..3) }];
+        assert!(settled.holds(&accounts, &renewed, until - SignedDuration::from_secs(1)));
+        assert!(!settled.holds(&accounts, &renewed, until));
+    };
+    check(0..4, 20);
+    check(0..2, 3600);
+}
+
 /// What may happen.
 #[derive(Clone, Debug)]
 enum Event {
@@ -270,7 +299,7 @@ impl Tenant {
                 self.held.push(Held {
                     id: id(self.made),
                     account: *account,
-                    users: users.clone(),
+                    users: Arc::new(users.clone()),
                     created_at: now,
                     expires_at: now + SUBSCRIPTION_LIFE,
                     renew_at: now + RENEWAL_AFTER_MIN,
@@ -328,7 +357,7 @@ impl Tenant {
         let taken = |account: &AccountId| self.held.iter().any(|held| held.account == *account && held.expires_at > self.now());
         let had_spare = usable.iter().filter(|account| !taken(account)).count() > created;
         let silent: BTreeSet<TeamsUserId> =
-            self.held.iter().filter(|held| held.silent).flat_map(|held| held.users.clone()).collect();
+            self.held.iter().filter(|held| held.silent).flat_map(|held| held.users.iter().copied()).collect();
         for step in &plan.steps {
             self.take(step);
             if had_spare {
@@ -357,6 +386,28 @@ impl Tenant {
         prop_assert_eq!(again.steps, vec![], "what was carried out is what was wanted");
         Ok(())
     }
+
+    /// As long as everything is settled, a plan would ask for the renewals and sweep the same users.
+    fn stays_settled(&mut self, seconds: &[i64]) -> Result<(), TestCaseError> {
+        let before = self.plan();
+        let settled = Settled::of(&self.usable(), &self.held, &self.debounce, self.now());
+        for passed in seconds {
+            self.seconds += passed;
+            let (usable, now) = (self.usable(), self.now());
+            if settled.holds(&usable, &self.held, now) {
+                let mut renewals = renewals(&usable, &self.held, now);
+                let mut planned = self.plan();
+                renewals.sort_by_key(|step| format!("{step:?}"));
+                planned.steps.sort_by_key(|step| format!("{step:?}"));
+                prop_assert_eq!(&planned.steps, &renewals, "{} s", passed);
+                prop_assert_eq!(&planned.swept, &before.swept);
+                for step in &renewals {
+                    self.take(step);
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 proptest! {
@@ -374,6 +425,19 @@ proptest! {
             }
             tenant.settle()?;
         }
+    }
+
+    #[test]
+    fn while_everything_is_settled_a_plan_would_ask_for_renewals_only(
+        events in prop::collection::vec(event(), 1..30),
+        seconds in prop::collection::vec(prop_oneof![Just(-5_i64), 1..40_i64, 300..1300_i64], 1..12),
+    ) {
+        let mut tenant = Tenant::default();
+        for event in &events {
+            tenant.happens(event);
+            tenant.settle()?;
+        }
+        tenant.stays_settled(&seconds)?;
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What a step of the plan does at Graph, and what is recorded of it.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
@@ -94,7 +95,7 @@ impl Subscriptions {
             account,
             certificate: certificate.id,
             notification_url: self.addresses.notifications.to_string(),
-            users: users.clone(),
+            users: Arc::new(users.clone()),
             created_at: now,
             expires_at: created.expires_at.unwrap_or(expires_at),
             renew_at: renew_at(now),

@@ -1,19 +1,31 @@
 //! Who is watched once the steps were taken, as far as they could be, and saying loudly what is missing.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use super::{Look, Subscriptions};
 use crate::domain::ids::TeamsUserId;
-use crate::domain::subscription::{AccountId, Coverage, Debounce, Step, Why};
+use crate::domain::subscription::{AccountId, Coverage, Debounce, Settled, Step, Why};
+use crate::store::mark::{Mark, Table};
+use crate::store::subscription::Lists;
 use crate::tasks::TaskError;
+
+/// Who should be watched is read anew so often, whatever the marks say: of whoever is not synchronised, what is still shown counts as
+/// well, and decisions write no mark.
+const WANTED_AGE_MAX: SignedDuration = SignedDuration::from_mins(5);
 
 /// What is remembered from run to run.
 #[derive(Debug)]
 pub struct Known {
     pub(super) debounce: Debounce,
+    /// Who is watched by which subscription.
+    pub(super) lists: Lists,
+    wanted: Option<Wanted>,
+    /// What the last plan rested on, if it left nothing to be done and the users are the same.
+    pub(super) settled: Option<Settled>,
     /// As stored.
     swept: BTreeMap<TeamsUserId, Why>,
     /// As last told.
@@ -22,10 +34,36 @@ pub struct Known {
     pub(super) silent_together: bool,
 }
 
+/// Who should be watched, as last read.
+#[derive(Debug)]
+struct Wanted {
+    mark: Mark,
+    read_at: Timestamp,
+    users: Arc<BTreeSet<TeamsUserId>>,
+}
+
+impl Wanted {
+    fn is_true(&self, mark: &Mark, now: Timestamp) -> bool {
+        self.mark == *mark && self.read_at <= now && now < self.read_at + WANTED_AGE_MAX
+    }
+}
+
 impl Known {
+    pub(super) fn swept(&self) -> &BTreeMap<TeamsUserId, Why> {
+        &self.swept
+    }
+
     pub(super) fn recalled(swept: BTreeMap<TeamsUserId, Why>) -> Self {
         let lost = swept.iter().filter(|(_, why)| **why == Why::Lost).map(|(user, _)| *user).collect();
-        Self { debounce: Debounce::recalling(lost), swept, coverage: None, silent_together: false }
+        Self {
+            debounce: Debounce::recalling(lost),
+            lists: Lists::default(),
+            wanted: None,
+            settled: None,
+            swept,
+            coverage: None,
+            silent_together: false,
+        }
     }
 }
 
@@ -42,6 +80,8 @@ pub(super) struct Standing<'a> {
     pub(super) fails: bool,
     /// The run ended before all steps could be taken.
     pub(super) unfinished: bool,
+    /// A subscription was made, or one is gone.
+    pub(super) changed: bool,
 }
 
 impl<'a> Standing<'a> {
@@ -54,11 +94,12 @@ impl<'a> Standing<'a> {
         });
         Self {
             taken: live().map(|stored| (stored.account, Some(stored.id))).collect(),
-            watching: reliable.map(|stored| (stored.id, &stored.users)).collect(),
+            watching: reliable.map(|stored| (stored.id, &*stored.users)).collect(),
             made: Vec::new(),
             awaited: created.flatten().copied().collect(),
             fails: false,
             unfinished: false,
+            changed: false,
         }
     }
 
@@ -67,6 +108,7 @@ impl<'a> Standing<'a> {
     }
 
     pub(super) fn made(&mut self, account: AccountId, users: &BTreeSet<TeamsUserId>) {
+        self.changed = true;
         self.taken.insert(account, None);
         for user in users {
             self.awaited.remove(user);
@@ -75,6 +117,7 @@ impl<'a> Standing<'a> {
     }
 
     pub(super) fn gone(&mut self, id: Uuid) {
+        self.changed = true;
         self.watching.remove(&id);
         self.taken.retain(|_, held| *held != Some(id));
     }
@@ -98,6 +141,20 @@ impl<'a> Standing<'a> {
 }
 
 impl Subscriptions {
+    /// Who should be watched: read only if something may have changed about it. The mark comes first: what changes behind it is read again.
+    pub(super) async fn wanted(&self, known: &mut Known, now: Timestamp) -> Result<Arc<BTreeSet<TeamsUserId>>, TaskError> {
+        let mark = self.store.mark(&[Table::People, Table::TeamsSync]).await?;
+        if let Some(wanted) = known.wanted.as_ref().filter(|wanted| wanted.is_true(&mark, now)) {
+            return Ok(Arc::clone(&wanted.users));
+        }
+        let users = Arc::new(self.store.users_to_watch().await?);
+        if known.wanted.as_ref().is_none_or(|before| before.users != users) {
+            known.settled = None;
+        }
+        known.wanted = Some(Wanted { mark, read_at: now, users: Arc::clone(&users) });
+        Ok(users)
+    }
+
     /// Writes down who is swept only, as far as that has changed.
     pub(super) async fn note_places(
         &self,

@@ -306,6 +306,7 @@ impl App {
             auth: self.auth.clone(),
             enrolments,
             reports: Reports::new(self.clock.clone()),
+            people: http::PeopleCounts::default(),
             public_url: self.public_url.clone(),
             terms: self.terms,
             push: self.push,

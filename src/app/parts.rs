@@ -16,7 +16,7 @@ use crate::graph::token::{Delegated, Identity, People};
 use crate::store::Store;
 use crate::tasks::appointments::Appointments;
 use crate::tasks::confirmer::{Confirmer, Reading};
-use crate::tasks::directory::Directory;
+use crate::tasks::directory::{Directory, Unchanged};
 use crate::tasks::dispatcher::{Dispatcher, TeamsCourier, XphoneCourier};
 use crate::tasks::heartbeat::Heartbeat;
 use crate::tasks::intake::Intake;
@@ -78,6 +78,7 @@ impl Parts<'_> {
                 replica,
                 clock: clock(),
                 activators: activators(),
+                unchanged: Unchanged::default(),
             },
             listener: Listener {
                 store: store(),

@@ -17,7 +17,7 @@ pub use teams::{TeamsChange, Told, fold};
 use super::ids::{PresenceStateGuid, ProfileGuid, TeamsUserId, UserGuid};
 
 /// A person as XPhone knows them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct XphonePerson {
     /// XPhone's guid.
     pub guid: UserGuid,
@@ -32,7 +32,7 @@ pub struct XphonePerson {
 }
 
 /// One of a person's profiles.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PersonProfile {
     /// XPhone's guid.
     pub guid: ProfileGuid,

@@ -1,8 +1,9 @@
 //! What has a depth or an age is looked up when Prometheus asks, and costs nothing at any other time.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::time::timeout;
 
 use super::Admin;
@@ -11,10 +12,45 @@ use crate::domain::slot::SlotName;
 use crate::domain::subscription::{Coverage, Why};
 use crate::store::StoreError;
 use crate::store::feed::Feed;
+use crate::store::mark::{Mark, Table};
 use crate::store::template::CareState;
 
 /// A database that has not answered by then does not.
 const DATABASE_WITHIN: Duration = Duration::from_secs(2);
+
+/// What was counted is told for so long though nothing about people has changed: of whoever is not synchronised, what is still shown
+/// counts as well, and that has no mark.
+const COUNTED_FOR: SignedDuration = SignedDuration::from_mins(5);
+
+/// How many people there are, as last counted: counting looks at everybody, so it is done only when something has changed about them.
+#[derive(Clone, Debug, Default)]
+pub struct People(Arc<Mutex<Option<Counts>>>);
+
+#[derive(Clone, Debug)]
+struct Counts {
+    mark: Mark,
+    counted_at: Timestamp,
+    /// Whose presence matters.
+    to_watch: i64,
+    by_match: Vec<(String, i64)>,
+}
+
+impl People {
+    /// The mark comes first: whatever changes while it is counted is counted again at the next look.
+    async fn counted(&self, admin: &Admin) -> Result<Counts, StoreError> {
+        let now = admin.clock.now();
+        let mark = admin.store.mark(&[Table::People, Table::TeamsSync]).await?;
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let is_true = |known: &Counts| known.mark == mark && known.counted_at <= now && now < known.counted_at + COUNTED_FOR;
+        if let Some(known) = known.filter(is_true) {
+            return Ok(known);
+        }
+        let (to_watch, by_match) = (admin.store.count_users_to_watch().await?, admin.store.people_by_match().await?);
+        let counts = Counts { mark, counted_at: now, to_watch, by_match };
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(counts.clone());
+        Ok(counts)
+    }
+}
 
 /// Brings the metrics up to date; what fails keeps its last value.
 pub(super) async fn measure(admin: &Admin) -> Result<(), StoreError> {
@@ -83,10 +119,10 @@ async fn subscriptions(admin: &Admin) -> Result<(), StoreError> {
     admin.metrics.note_subscriber_accounts("usable", accounts.usable);
     admin.metrics.note_subscriber_accounts("needs_sign_in", accounts.need_sign_in);
     admin.metrics.note_subscriber_accounts("leaving", accounts.leaving);
-    let counted = admin.store.count_places(now).await?;
+    let (counted, users) = (admin.store.count_accounts(now).await?, admin.people.counted(admin).await?.to_watch);
     admin.metrics.note_subscriber_accounts("spare", counted.accounts_spare);
     admin.metrics.note_subscriber_accounts("refused", counted.accounts_refused);
-    let pushed_to = if admin.push { counted.users } else { 0 };
+    let pushed_to = if admin.push { users } else { 0 };
     let coverage = Coverage::of(usize::try_from(pushed_to).unwrap_or(0), usize::try_from(counted.accounts).unwrap_or(0));
     admin.metrics.note_subscriber_accounts("missing", i64::try_from(coverage.accounts_missing).unwrap_or(i64::MAX));
     let swept = admin.store.swept_counts().await?;
@@ -94,7 +130,7 @@ async fn subscriptions(admin: &Admin) -> Result<(), StoreError> {
         let count = swept.iter().find(|(known, _)| *known == why).map_or(0, |(_, count)| *count);
         admin.metrics.note_swept_users(why.label(), if admin.push { count } else { 0 });
     }
-    admin.metrics.note_swept_users("no_push", counted.users - pushed_to);
+    admin.metrics.note_swept_users("no_push", users - pushed_to);
     Ok(())
 }
 
@@ -104,9 +140,9 @@ async fn people(admin: &Admin) -> Result<(), StoreError> {
     for state in CareState::ALL {
         admin.metrics.note_profile_templates(state.label(), templates.get(&state).copied().unwrap_or(0));
     }
-    let people = admin.store.people_by_match().await?;
+    let people = admin.people.counted(admin).await?;
     for state in Match::LABELS {
-        let count = people.iter().find(|(known, _)| known == state).map_or(0, |(_, count)| *count);
+        let count = people.by_match.iter().find(|(known, _)| known == state).map_or(0, |(_, count)| *count);
         admin.metrics.note_users(state, count);
     }
     Ok(())

@@ -10,6 +10,7 @@ mod webhook;
 pub use admin::Reports;
 pub use admin::auth::Auth;
 pub use admin::document as admin_document;
+pub use measure::People as PeopleCounts;
 pub use sign_in::SignIn;
 pub use webhook::Webhook;
 
@@ -43,6 +44,8 @@ pub struct Admin {
     pub enrolments: Enrolments,
     /// How often microphones are reported.
     pub reports: Reports,
+    /// How many people there are, for Prometheus.
+    pub people: PeopleCounts,
     /// Where users reach the sign-in pages, if they do.
     pub public_url: Option<Url>,
     /// What the rules depend on besides facts.

@@ -35,11 +35,9 @@ pub struct Placed {
     pub place: Place,
 }
 
-/// Everything counted that says how many accounts are missing.
+/// Subscriber accounts, counted by what they can do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counted {
-    /// Users whose presence matters.
-    pub users: i64,
     /// Accounts that may hold a subscription.
     pub accounts: i64,
     /// Accounts that Entra ID wants a person for.
@@ -277,24 +275,30 @@ impl Store {
         Ok(placed.map_or(Place::NotRead, |placed| placed.place))
     }
 
-    /// What says how many accounts are missing.
+    /// How many users there are whose presence matters; everybody is looked at.
     ///
     /// # Errors
     /// Postgres cannot be asked.
-    pub async fn count_places(&self, now: Timestamp) -> Result<Counted, StoreError> {
+    pub async fn count_users_to_watch(&self) -> Result<i64, StoreError> {
+        let users = sqlx::query_scalar!(
+            r#"select count(*) as "users_to_watch!" from person_policy p
+               where p.teams_id is not null and (p.is_synchronised or (select true from slot where slot.user_guid = p.user_guid limit 1))"#
+        );
+        Ok(users.fetch_one(&self.pool).await?)
+    }
+
+    /// How many accounts there are to watch them with.
+    ///
+    /// # Errors
+    /// Postgres cannot be asked.
+    pub async fn count_accounts(&self, now: Timestamp) -> Result<Counted, StoreError> {
         let row = sqlx::query!(
             r#"with account as (
                    select a.problem is not null as troubled, a.problem is null and a.retry_at > $1 as refused,
                        exists (select from subscription s where s.account_id = a.id and s.expires_at > $1) as holds
                    from subscriber_account a where a.leaving_at is null
                )
-               select (select count(*) from person p
-                       left join teams_sync l on l.guid = p.location_guid
-                       left join teams_sync g on g.guid = p.configuration_group_guid
-                   where p.teams_id is not null
-                       and (coalesce(g.mode, l.mode, 'none') <> 'none' or coalesce(g.user_may_change, l.user_may_change, false)
-                           or exists (select from slot where slot.user_guid = p.guid))) as "users!",
-                 count(*) filter (where not troubled and refused is not true) as "accounts!",
+               select count(*) filter (where not troubled and refused is not true) as "accounts!",
                  count(*) filter (where troubled) as "troubled!", count(*) filter (where refused) as "refused!",
                  count(*) filter (where not troubled and refused is not true and not holds) as "spare!"
                from account"#,
@@ -302,7 +306,6 @@ impl Store {
         );
         let row = row.fetch_one(&self.pool).await?;
         Ok(Counted {
-            users: row.users,
             accounts: row.accounts,
             accounts_in_trouble: row.troubled,
             accounts_refused: row.refused,

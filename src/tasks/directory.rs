@@ -1,11 +1,13 @@
 //! Follows people, profiles and the tree of XPhone and the people of Teams, finds out who is who, and writes what changed.
 //!
 //! XPhone has no feed of changes, so it is read whole; Graph tells only what changed. Both halves are stored, and everybody is
-//! matched from them; only what differs from what is stored is written.
+//! matched from them; only what differs from what is stored is written. Where both say what they said when nothing differed, nobody is
+//! loaded to be compared.
 
 mod comparison;
 mod following;
 mod reading;
+mod unchanged;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,6 +19,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use comparison::Compared;
+pub use unchanged::Unchanged;
 
 use super::driver::Task;
 use super::tenure::{LEASE_LIFE, Tenure};
@@ -50,6 +53,8 @@ pub struct Directory {
     pub clock: Clock,
     /// Whom this wakes.
     pub activators: Activators,
+    /// What was told when nothing differed.
+    pub unchanged: Unchanged,
 }
 
 impl Task for Directory {
@@ -103,14 +108,14 @@ impl Directory {
         if !self.follow_teams().await? {
             return Ok(());
         }
-        let mut people = reading::people(self.xphone.users().await?);
+        let people = reading::people(self.xphone.users().await?);
         let locations = if can.tree { Some(self.locations().await?) } else { None };
-        if locations.is_none() {
-            seat_as_imported(&mut people, &self.store.imported_seats().await?);
-        }
         let statuses = self.statuses().await?;
-        let before = self.store.people().await?;
-        let compared = self.compare(&before, people, now).await?;
+        // The mark comes first: what changes behind it is found by the next comparison.
+        let mark = self.store.mark(&unchanged::COMPARED).await?;
+        let told = self.unchanged.digest(&people, can.tree);
+        let compared =
+            if self.unchanged.is(told, &mark) { Compared::nothing() } else { self.compare_whole(people, can.tree, now).await? };
         let written = self.store.replace_tree(locations.as_deref(), &statuses, compared.missing, self.lease()).await?
             && self.store.write_difference(&compared.difference, self.lease(), now).await?
             && self.store.wake_everybody_if_due(self.lease(), now).await?;
@@ -119,10 +124,21 @@ impl Directory {
         }
         if compared.missing == Missing::Gone {
             self.store.settle_directory_refusal().await?;
+            if compared.difference.is_empty() {
+                self.unchanged.remember(told, mark);
+            }
         }
         self.tell(&compared.difference);
         self.store.note_refreshed(Feed::Directory, now).await?;
         self.matched(matching, &compared).await
+    }
+
+    /// Loads everybody who is stored.
+    async fn compare_whole(&self, mut people: Vec<XphonePerson>, seated: bool, now: Timestamp) -> Result<Compared, TaskError> {
+        if !seated {
+            seat_as_imported(&mut people, &self.store.imported_seats().await?);
+        }
+        self.compare(&self.store.people().await?, people, now).await
     }
 
     /// Matches the people that are stored: somebody linked or unlinked people by hand.

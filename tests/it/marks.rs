@@ -120,3 +120,40 @@ async fn a_subscriptions_list_is_read_once() {
     }
     assert_eq!(subscription().await, before, "a list that were read again would lack everybody, and be made anew");
 }
+
+#[tokio::test]
+async fn people_are_counted_for_prometheus_when_a_mark_has_moved_and_each_five_minutes() {
+    let (world, _) = World::with_people(["anna", "ben"]).await;
+    let database = world.database().await;
+    let matched = async || world.count(r#"users{state="matched"}"#).await;
+    assert_eq!(matched().await, 2);
+    unmarked(&database, "person", NEWCOMER).await;
+    assert_eq!(matched().await, 2, "nobody was counted");
+    execute(&database, NEWCOMER).await;
+    assert_eq!(matched().await, 4);
+    unmarked(&database, "person", NEWCOMER).await;
+    world.advance(SignedDuration::from_mins(5));
+    assert_eq!(matched().await, 5);
+}
+
+#[tokio::test]
+async fn nobody_is_compared_while_both_directories_say_what_they_said_when_nothing_differed() {
+    let (world, [anna, _]) = World::with_people(["anna", "ben"]).await;
+    let database = world.database().await;
+    let next = async || {
+        world.advance(SignedDuration::from_secs(300));
+        world.directory().await;
+        let name = sqlx::query_scalar::<_, String>("select name from person where guid = $1").bind(anna.xphone);
+        name.fetch_one(&database).await.unwrap()
+    };
+    let name = next().await;
+    let spoil = "update person set name = 'spoilt'";
+    unmarked(&database, "person", spoil).await;
+    assert_eq!(next().await, "spoilt", "nobody was loaded");
+    execute(&database, "update teams_person set mail = mail").await;
+    assert_eq!(next().await, name, "a mark has moved: what is stored is compared again, and put right");
+    assert_eq!(next().await, name);
+    unmarked(&database, "person", spoil).await;
+    world.person("cora").await;
+    assert_eq!(next().await, name, "XPhone tells of somebody new");
+}

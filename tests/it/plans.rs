@@ -26,19 +26,18 @@ const OF_USERS: [&str; 9] = [
 
 /// What may read everybody: by words that only that statement has, and why. None of it is done for a notification, an event, a
 /// decision, a push or a page of a sweep.
-const MAY_READ_EVERYBODY: [(&str, &str); 17] = [
+const MAY_READ_EVERYBODY: [(&str, &str); 16] = [
     (
         "select guid, name, email, location_guid, configuration_group_guid, match, teams_id from person",
-        "each reading of the directories",
+        "a comparison of the directories, when either tells something new",
     ),
-    ("from profile order by user_guid, position", "each reading of the directories"),
+    ("from profile order by user_guid, position", "a comparison of the directories, when either tells something new"),
     ("delete from teams_person where reading <> $1", "the end of a reading of all of Graph's users"),
-    ("select subscription_id, teams_id from subscription_user", "the plan of subscriptions compares everybody"),
     ("set revisit_at = least(s.revisit_at, '1980-01-01Z')", "XPhone is heard again after minutes of silence"),
-    ("as troubled, a.problem is null and a.retry_at", "how many users there are, for /metrics and administrators"),
+    ("users_to_watch!", "how many users there are, for /metrics when a mark has moved, and for administrators"),
     ("count(distinct u.teams_id) as", "how many are watched, for administrators"),
     ("w.user_principal_name", "an administrator looks at everybody's place, page by page"),
-    ("from person group by match", "how many there are of each, for /metrics and the command line"),
+    ("from person group by match", "how many there are of each, for /metrics when a mark has moved, and for the command line"),
     ("where match <> 'matched'", "the command line's list of the unmatched"),
     ("policy_unwoken", "only while a change of policy is carried out; then its own people"),
     ("select s.on_trial from person p", "an administrator looks at a trial"),

@@ -5,7 +5,7 @@ use uuid::Uuid;
 use crate::domain::ids::{ConfigurationGroupGuid, LocationGuid};
 
 /// Where a user sits in XPhone's tree.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Seat {
     /// The location, if the name carries one.
     pub location: Option<LocationGuid>,

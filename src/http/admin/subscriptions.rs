@@ -215,7 +215,8 @@ async fn list(_: Viewer, State(admin): State<Admin>, Asked(which): Asked<Which>)
     let now = admin.clock.now();
     let items = told.into_iter().map(|told| subscription(told, now)).collect();
     let Page { items, next } = Page::cut(items, limit, |subscription: &Subscription| subscription.id.to_string());
-    let coverage = coverage(admin.store.count_places(now).await?, admin.store.count_watched(now).await?, admin.push);
+    let (users, watched) = (admin.store.count_users_to_watch().await?, admin.store.count_watched(now).await?);
+    let coverage = coverage(admin.store.count_accounts(now).await?, users, watched, admin.push);
     Ok(Json(Listed { items, next, coverage }))
 }
 
@@ -234,8 +235,8 @@ async fn places(_: Viewer, State(admin): State<Admin>, Asked(which): Asked<Which
     Ok(Json(Page::cut(items, limit, |place: &UserPlace| place.teams_user.to_string())))
 }
 
-fn coverage(counted: Counted, watched: i64, push: bool) -> Coverage {
-    let Counted { users, accounts, accounts_in_trouble, accounts_refused, accounts_spare } = counted;
+fn coverage(counted: Counted, users: i64, watched: i64, push: bool) -> Coverage {
+    let Counted { accounts, accounts_in_trouble, accounts_refused, accounts_spare } = counted;
     let whole = |count: i64| usize::try_from(count).unwrap_or(0);
     let shards::Coverage { accounts: usable, accounts_needed, accounts_recommended, accounts_missing, .. } =
         shards::Coverage::of(if push { whole(users) } else { 0 }, whole(accounts));

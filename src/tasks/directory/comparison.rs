@@ -21,6 +21,13 @@ pub(super) struct Compared {
     pub(super) unlinked: Vec<(UserGuid, Timestamp)>,
 }
 
+impl Compared {
+    /// Everybody is as stored.
+    pub(super) fn nothing() -> Self {
+        Self { difference: Difference::default(), missing: Missing::Gone, unlinked: Vec::new() }
+    }
+}
+
 impl Directory {
     /// What is to be written, and whether whom it would drop is held back until an operator agrees.
     pub(super) async fn compare(

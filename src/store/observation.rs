@@ -185,7 +185,8 @@ impl Store {
         .fetch_all(&mut *tx)
         .await?;
         commit(tx).await?;
-        if rows.len() < facts.len() {
+        // A sweep meets everybody, and whoever is due is asked about again anyway.
+        if by != Waker::Sweep && rows.len() < facts.len() {
             self.postpone_confirmations(&users, now).await?;
         }
         let changed = rows.iter().filter(|row| row.changed).count() as u64;
@@ -275,7 +276,8 @@ impl Store {
     pub async fn users_to_sweep(&self, after: Option<TeamsUserId>, limit: usize) -> Result<Vec<TeamsUserId>, StoreError> {
         let ids = sqlx::query_scalar!(
             r#"select p.teams_id as "teams_id!" from person_policy p
-               where p.teams_id > $1 and (p.is_synchronised or exists (select from slot where slot.user_guid = p.user_guid))
+               -- One after the other, until there are enough: joined or hashed, everybody behind would be read for each page.
+               where p.teams_id > $1 and (p.is_synchronised or (select true from slot where slot.user_guid = p.user_guid limit 1))
                order by p.teams_id limit $2"#,
             after.map_or(Uuid::nil(), |after| after.0),
             rows(limit),

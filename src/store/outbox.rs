@@ -161,7 +161,7 @@ impl Store {
             r#"
             update outbox o set claimed_until = $2, attempts = o.attempts + 1, sent_at = coalesce(o.sent_at, $1)
             from (
-                select user_guid, slot, sent_at, due_at from outbox
+                select ctid as place, sent_at, due_at from outbox
                 where (due_at <= $1 or due_at > $5) and (slot = 'xphone_appointment') = $4
                     and (claimed_until is null or claimed_until <= $1 or claimed_until > $5)
                     -- Two people may have been the same Teams user one after the other: the one is cleared before the other is set.
@@ -175,7 +175,8 @@ impl Store {
                             and (u.read_at is null or u.read_at <= $6 or u.revisit_at <= $1) limit 1) is null)
                 order by due_at limit $3 for update skip locked
             ) due
-            where o.user_guid = due.user_guid and o.slot = due.slot
+            -- By their place, which holds as long as they are locked: else all letters that lie there would be looked through for the few.
+            where o.ctid = due.place
             returning o.user_guid, o.slot, o.generation, o.shows, o.subject, o.profile_guid, o.presence_status_guid, o.colleagues_only, o.starts_at,
                 o.ends_at, o.teams_id, o.changed_at, o.decided_at, o.attempts, due.sent_at as sent_before, due.due_at as due_since, o.trace
             "#,

@@ -191,8 +191,8 @@ impl Store {
     pub async fn count_users_to_hurry(&self) -> Result<u64, StoreError> {
         let count = sqlx::query_scalar!(
             r#"select (select count(*) from swept_user where why = 'lost')
-                   + (select count(*) from subscription s join subscription_user u on u.subscription_id = s.id
-                          where s.silent_since is not null) as "users!""#
+                   + (select coalesce(sum((select count(*) from subscription_user u where u.subscription_id = s.id)), 0)::int8
+                          from subscription s where s.silent_since is not null) as "users!""#
         );
         Ok(u64::try_from(count.fetch_one(&self.pool).await?).unwrap_or(0))
     }
@@ -207,8 +207,9 @@ impl Store {
                    select teams_id from swept_user where why = 'lost'
                    union select u.teams_id from subscription s join subscription_user u on u.subscription_id = s.id
                        where s.silent_since is not null
-               ) w join person p on p.teams_id = w.teams_id
-               where w.teams_id > $1 order by w.teams_id limit $2"#,
+               ) w
+               where w.teams_id > $1 and (select true from person p where p.teams_id = w.teams_id limit 1)
+               order by w.teams_id limit $2"#,
             after.map_or(Uuid::nil(), |after| after.0),
             rows(limit),
         );

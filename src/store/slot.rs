@@ -92,7 +92,7 @@ pub(super) async fn load(tx: &mut Tx<'_>, users: &[Uuid]) -> Result<HashMap<Uuid
 /// Postgres could not.
 pub(super) async fn lock_letters(tx: &mut Tx<'_>, users: &[Uuid]) -> Result<(), StoreError> {
     if !users.is_empty() {
-        sqlx::query!("select from outbox where user_guid = any($1) and teams_id is not null for update", users)
+        sqlx::query!("select from outbox where user_guid = any($1) and slot <> 'xphone_appointment' for update", users)
             .execute(&mut **tx)
             .await?;
     }
@@ -104,7 +104,7 @@ pub(super) async fn lock_letters(tx: &mut Tx<'_>, users: &[Uuid]) -> Result<(), 
 async fn load_letters(tx: &mut Tx<'_>, users: &[Uuid], slots: &mut HashMap<Uuid, Slots>) -> Result<(), StoreError> {
     let letters = sqlx::query!(
         r#"select user_guid, slot, teams_id as "teams_id!", shows, sent_at, decided_at, claimed_until
-           from outbox where user_guid = any($1) and teams_id is not null"#,
+           from outbox where user_guid = any($1) and slot <> 'xphone_appointment'"#,
         users,
     );
     for letter in letters.fetch_all(&mut **tx).await? {

@@ -220,7 +220,7 @@ async fn forget_moved(
          from unnest($1::uuid[], $2::uuid[], $3::uuid[]) as n (guid, location_guid, group_guid)
              join person p on p.guid = n.guid
              join person_policy e on e.user_guid = n.guid
-         where s.user_guid = p.guid
+         where s.user_guid = p.guid and s.user_guid = any($1)
              and (p.location_guid, p.configuration_group_guid) is distinct from (n.location_guid, n.group_guid)
              and (not e.is_synchronised or exists (select from policy_due d where d.guid in (p.location_guid, p.configuration_group_guid)
                  and s.teams_observed_at <= d.unread_until))",

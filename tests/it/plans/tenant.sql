@@ -30,6 +30,8 @@ insert into slot (user_guid, name, state, cause, since, until, presence, subject
 insert into timeline (user_guid, decided_at) select guid, now() from person, generate_series(1, 4);
 insert into outbox (user_guid, slot, shows, decided_at, due_at)
     select guid, 'xphone_appointment', false, now(), now() from person where name::int % 10 = 3;
+insert into outbox (user_guid, slot, shows, teams_id, decided_at, due_at)
+    select guid, 'teams_session', name::int % 20 = 4, teams_id, now(), now() from person where name::int % 10 = 4;
 insert into inbox (kind, received_at, due_at, body) select 'notification', now(), now(), '\x00' from generate_series(1, 5000);
 
 insert into subscriber_account (id, user_principal_name, refresh_token, enrolled_at, refreshed_at)
@@ -40,3 +42,7 @@ insert into subscription (id, account_id, client_state, certificate_id, notifica
     select md5('s' || n)::uuid, md5('a' || n)::uuid, '\x00', md5('c')::uuid, '', now(), now() + interval '1 h', now()
     from generate_series(0, 76) n;
 insert into subscription_user (subscription_id, teams_id) select md5('s' || (name::int / 650))::uuid, teams_id from person;
+insert into swept_user (teams_id, why, since) select teams_id, case when name::int % 100 = 0 then 'lost' else 'no_room' end, now()
+    from person where name::int % 10 = 5;
+insert into missed_change (subscription_id, teams_id, times, first_at, last_at)
+    select subscription_id, teams_id, 1, now(), now() from subscription_user where hashtext(teams_id::text) % 20 = 0;

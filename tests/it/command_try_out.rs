@@ -79,14 +79,22 @@ async fn the_settings_of_the_compose_file_fit_and_its_hands_make_a_call_appear()
         };
         assert!(tokio::time::timeout(crate::command::PATIENCE, told).await.is_ok(), "{who} never shows {words}");
     };
+    // What the systems themselves show, which is what counts.
+    let looked = async |[who, words]: [&str; 2]| {
+        let told = async { while text(&hands(&["look", who]).await.stdout) != words {} };
+        assert!(tokio::time::timeout(crate::command::PATIENCE, told).await.is_ok(), "{who} never shows {words}");
+    };
     // Twice: whoever does a step again gets no further, but no worse off either.
     done(&["prepare"]).await;
     done(&["prepare"]).await;
     done(&["teams", "anna", "call"]).await;
     shown("anna@example.com", "shows       \"On the phone (MS Teams)\"").await;
+    looked(["anna", "Teams shows:  Busy, InACall\nXPhone shows: On the phone (MS Teams)\n"]).await;
     done(&["teams", "anna", "free"]).await;
+    looked(["anna", "Teams shows:  Available, Available\nXPhone shows: Available\n"]).await;
     done(&["xphone", "ben", "call"]).await;
     shown("ben@example.com", "because     shown, because of a call or meeting in XPhone").await;
+    looked(["ben", "Teams shows:  Busy, InACall\nXPhone shows: Available\n"]).await;
     done(&["xphone", "ben", "free"]).await;
     assert!(!hands(&["teams", "carl", "call"]).await.status.success());
     assert_eq!((serving.stop().await.0, emulators.stop().await.0), (Some(0), Some(0)));

@@ -43,6 +43,7 @@ impl Task for Upkeep {
             self.store.forget_trials(shown_before).await?;
             self.store.forget_observations(shown_before).await?;
             self.store.forget_refusals(shown_before).await?;
+            self.store.forget_microphone_reports(now).await?;
             self.store.forget_departures(now - DEPARTURES_KEPT).await?;
             self.store.forget_certificates(now - CERTIFICATES_KEPT).await?;
             self.store.forget_audit(now - self.audit_kept).await?;

@@ -4,6 +4,7 @@ mod agent;
 
 use jiff::SignedDuration;
 use presence_gateway::store::api_token::Role;
+use presence_gateway::tasks::driver::Task;
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -112,6 +113,18 @@ async fn a_dead_agent_ends_after_three_heartbeats() {
     world.after(seconds(1)).await;
     assert_eq!((world.text(anna).await.as_str(), world.appointment(anna).await), (FREE, None));
     assert!(world.kept_reports().await.is_empty(), "nothing is kept of it");
+}
+
+#[tokio::test]
+async fn what_ended_is_forgotten_even_if_nobody_decides_again() {
+    let (world, _) = with_anna().await;
+    world.uses("anna", &["zoom"]).await;
+    world.advance(seconds(87));
+    world.app.tasks.upkeep.run().await.unwrap();
+    assert_eq!(world.kept_reports().await.len(), 1);
+    world.advance(seconds(1));
+    world.app.tasks.upkeep.run().await.unwrap();
+    assert!(world.kept_reports().await.is_empty());
 }
 
 #[tokio::test]

@@ -72,6 +72,17 @@ impl Store {
         }
         record(tx, report, &workstation, &kept, now).await
     }
+
+    /// Forgets what counts no more. The next decision about its user does so too, but perhaps nobody decides about them again.
+    ///
+    /// # Errors
+    /// Postgres could not.
+    pub async fn forget_microphone_reports(&self, now: Timestamp) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        let ended = sqlx::query!("delete from microphone_report where reported_at <= $1", (now - REPORT_LIFE).to_sqlx());
+        ended.execute(&mut *tx).await?;
+        commit(tx).await
+    }
 }
 
 /// Microphone sync as it holds for a user; `None`: there is no such user.

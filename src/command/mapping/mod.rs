@@ -4,6 +4,7 @@
 //! them are written here, with the domain's numbers in them.
 
 mod course;
+mod microphone;
 mod people;
 mod shown;
 mod sources;
@@ -36,7 +37,16 @@ own status is ever weakened.
 
 /// The whole document.
 fn document() -> String {
-    [OPENING.to_owned(), sources::sources(), sources::policies(), shown::matrices(), times::times(), reasons()].join("\n")
+    [
+        OPENING.to_owned(),
+        sources::sources(),
+        sources::policies(),
+        shown::matrices(),
+        microphone::microphone(),
+        times::times(),
+        reasons(),
+    ]
+    .join("\n")
 }
 
 const REASONS: &str = "\

@@ -1,6 +1,7 @@
 //! A program uses a microphone: its workstation reports it, team colleagues see it in XPhone, and it goes again, whatever happens.
 
 mod agent;
+mod wine;
 
 use jiff::SignedDuration;
 use presence_gateway::store::api_token::Role;

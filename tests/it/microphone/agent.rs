@@ -47,23 +47,8 @@ impl Story {
         Self { world, anna, sound, agent, folder }
     }
 
-    /// Until the gateway has kept these programs of the workstation, and has shown what follows at once.
     async fn until_in_use(&self, expected: &[&str]) {
-        let in_use = async {
-            let mut looks = tokio::time::interval(LOOK_EVERY);
-            loop {
-                looks.tick().await;
-                let kept = self.world.kept_reports().await;
-                let programs: Vec<&str> = kept.iter().flat_map(|(_, programs)| programs).map(String::as_str).collect();
-                assert!(kept.iter().all(|(workstation, _)| workstation == "pc-1"), "{kept:?}");
-                assert!(!programs.contains(&"visualiser"), "what hears loudspeakers is told of");
-                if programs == expected {
-                    return;
-                }
-            }
-        };
-        tokio::time::timeout(HAPPENS_WITHIN, in_use).await.unwrap_or_else(|_| panic!("{expected:?} is never in use"));
-        self.world.settle().await;
+        until_in_use(&self.world, expected, HAPPENS_WITHIN).await;
     }
 
     /// Until these programs show, as they do once they are no probe.
@@ -84,6 +69,25 @@ impl Story {
         let id = self.agent.id().and_then(|id| Pid::from_raw(id.try_into().ok()?)).expect("it runs");
         kill_process(id, signal).unwrap();
     }
+}
+
+/// Until the gateway has kept these programs of the workstation, and has shown what follows at once.
+pub async fn until_in_use(world: &World, expected: &[&str], within: Duration) {
+    let in_use = async {
+        let mut looks = tokio::time::interval(LOOK_EVERY);
+        loop {
+            looks.tick().await;
+            let kept = world.kept_reports().await;
+            let programs: Vec<&str> = kept.iter().flat_map(|(_, programs)| programs).map(String::as_str).collect();
+            assert!(kept.iter().all(|(workstation, _)| workstation == "pc-1"), "{kept:?}");
+            assert!(!programs.contains(&"visualiser"), "what hears loudspeakers is told of");
+            if programs == expected {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(within, in_use).await.unwrap_or_else(|_| panic!("{expected:?} is never in use"));
+    world.settle().await;
 }
 
 /// The agent as `cargo build --package microphone-agent` makes it, beside this program.

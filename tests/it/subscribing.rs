@@ -78,6 +78,29 @@ async fn a_subscription_that_graph_lost_is_made_anew_and_its_gap_read() {
     assert_eq!(world.text(anna).await, ON_THE_PHONE, "what happened meanwhile was read");
 }
 
+/// Graph takes no end more than an hour ahead, by its own clock.
+#[tokio::test]
+async fn a_clock_ahead_of_graphs_costs_no_subscription() {
+    let (world, _) = World::with_people(["anna"]).await;
+    let first = the_subscription(&world).await;
+    let ahead = SignedDuration::from_mins(7);
+    world.clock.advance(ahead);
+    let left = async || expires(&the_subscription(&world).await).duration_since(world.clock.now() - ahead);
+    // Nothing has told yet that the clocks differ: less is asked for before anything is given up.
+    world.advance(SignedDuration::from_mins(21));
+    world.tend_subscriptions().await;
+    assert_eq!(id(&the_subscription(&world).await), id(&first));
+    assert!(left().await >= SignedDuration::from_mins(49), "{:#}", left().await);
+    world.advance(SignedDuration::from_mins(21));
+    world.tend_subscriptions().await;
+    assert_eq!(id(&the_subscription(&world).await), id(&first));
+    assert!(left().await >= SignedDuration::from_mins(57), "{:#}", left().await);
+    world.graph_control(Method::DELETE, &format!("subscriptions/{}", id(&first)), Value::Null).await;
+    world.advance(SignedDuration::from_mins(21));
+    world.tend_subscriptions().await;
+    assert_ne!(id(&the_subscription(&world).await), id(&first), "one can be made as well");
+}
+
 /// The gateway died after Graph had made the subscription and before it was recorded.
 #[tokio::test]
 async fn a_subscription_that_only_graph_knows_is_removed_for_a_new_one() {

@@ -19,6 +19,8 @@ use crate::store::subscription::StoredSubscription;
 use crate::tasks::TaskError;
 use crate::tasks::driver::chain;
 
+/// What is asked for where Graph takes the usual for too long: it must have another time than we think.
+const SHORTER_LIFE: SignedDuration = SignedDuration::from_mins(50);
 /// A certificate serves for new subscriptions this long.
 const CERTIFICATE_AGE_MAX: SignedDuration = SignedDuration::from_hours(90 * 24);
 
@@ -78,7 +80,7 @@ impl Subscriptions {
     async fn create(&self, account: AccountId, users: &BTreeSet<TeamsUserId>, look: &Look) -> Result<(), TaskError> {
         let token = self.token(account).await?;
         let certificate = &look.certificate;
-        let expires_at = self.clock.now() + SUBSCRIPTION_LIFE;
+        let expires_at = self.ends_at(SUBSCRIPTION_LIFE);
         let client_state = secret();
         let new = NewSubscription {
             users: users.iter().copied().collect(),
@@ -156,17 +158,39 @@ impl Subscriptions {
         Ok(())
     }
 
+    /// Graph takes no end more than an hour ahead by its own clock.
+    fn ends_at(&self, life: SignedDuration) -> Timestamp {
+        let ahead = self.graph.ahead_of_graph().unwrap_or_default().max(SignedDuration::ZERO);
+        self.clock.now() - ahead + life
+    }
+
+    /// Asks for another life; until when it was given. Before what works is taken for broken, less is asked for.
+    async fn prolong(
+        &self,
+        token: &AccessToken,
+        id: &SubscriptionId,
+        certificate: Option<&EncryptionCertificate>,
+    ) -> Result<Timestamp, Error> {
+        let asked = self.ends_at(SUBSCRIPTION_LIFE);
+        match self.graph.renew_subscription(token, id, asked, certificate).await {
+            Err(error) if error.refused_with() == Some(400) => {
+                let asked = self.ends_at(SHORTER_LIFE);
+                let renewed = self.graph.renew_subscription(token, id, asked, certificate).await?;
+                Ok(renewed.expires_at.unwrap_or(asked))
+            }
+            renewed => Ok(renewed?.expires_at.unwrap_or(asked)),
+        }
+    }
+
     /// What cannot be renewed is made anew at once.
     async fn renew(&self, stored: &StoredSubscription, look: &Look, standing: &mut Standing<'_>) -> Result<(), TaskError> {
         let certificate = &look.certificate;
         let token = self.token(stored.account).await?;
-        let expires_at = self.clock.now() + SUBSCRIPTION_LIFE;
         let id = SubscriptionId(stored.id.to_string());
         let changed = (stored.certificate != certificate.id).then(|| encryption(certificate));
-        match self.graph.renew_subscription(&token, &id, expires_at, changed.as_ref()).await {
-            Ok(renewed) => {
+        match self.prolong(&token, &id, changed.as_ref()).await {
+            Ok(expires_at) => {
                 let now = self.clock.now();
-                let expires_at = renewed.expires_at.unwrap_or(expires_at);
                 self.store.note_renewed(stored.id, certificate.id, expires_at, renew_at(now), now).await?;
                 if look.account(stored.account).is_some_and(|account| account.refusals > 0) {
                     self.store.note_account_served(stored.account).await?;

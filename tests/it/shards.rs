@@ -416,6 +416,27 @@ async fn what_the_first_sweep_after_an_outage_finds_is_no_silence() {
     assert_eq!(world.shards_listed().await["items"][0]["missed"], 0);
 }
 
+/// It is taken away, and then Graph makes none: that it was silent is known all the same.
+#[tokio::test]
+async fn a_silence_is_remembered_though_nothing_can_be_made_in_its_place() {
+    let (world, [anna]) = World::sharded(["anna"], &[FIRST]).await;
+    let id = world.at_graph().await[0]["id"].as_str().unwrap().to_owned();
+    world.graph_control(Method::POST, &format!("subscriptions/{id}/silence"), Value::Null).await;
+    world.graph_faults(json!({"deny": [{"endpoint": "subscriptions", "method": "POST", "status": 503}]})).await;
+    let mut minutes = 0;
+    while !world.at_graph().await.is_empty() {
+        world.teams(anna, if minutes % 2 == 0 { "Busy/InACall" } else { "Available/Available" }).await;
+        world.rough_minute().await;
+        minutes += 1;
+        assert!(minutes < 10, "it is found");
+    }
+    world.graph_faults(json!({})).await;
+    world.rough_minute().await;
+    assert_eq!(world.at_graph().await.len(), 1);
+    assert_eq!(world.shards_listed().await["items"][0]["made_anew"]["times"], 1);
+    assert_eq!(world.count("silent_subscriptions_total").await, 1);
+}
+
 #[tokio::test]
 async fn of_many_that_are_silent_at_once_one_is_made_anew_at_a_time() {
     let world = World::new().await;

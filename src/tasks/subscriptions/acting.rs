@@ -43,7 +43,7 @@ impl Subscriptions {
                 Some(stored) => {
                     self.delete(stored, look).await?;
                     standing.gone(stored.id);
-                    Ok(())
+                    self.note_silence(stored, look).await
                 }
                 None => Ok(()),
             },
@@ -103,7 +103,7 @@ impl Subscriptions {
             renew_at: renew_at(now),
         };
         self.store.keep_subscription(&stored, &client_state).await?;
-        self.note_served(account, look, now).await?;
+        self.note_served(account, look).await?;
         // What changed before Graph began to tell us is found by reading.
         self.store.confirm_users(&new.users, now).await?;
         self.activators.confirmer.wake();

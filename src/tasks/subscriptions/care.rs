@@ -2,12 +2,12 @@
 
 use std::collections::HashSet;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 
 use super::places::Standing;
 use super::{Look, RETRY_AFTER, Subscriptions};
 use crate::clock::Clock;
-use crate::domain::subscription::{AccountId, TROUBLED_RETRY};
+use crate::domain::subscription::{AccountId, Listening, TROUBLED_RETRY};
 use crate::graph::SubscriptionId;
 use crate::graph::token::{AccessToken, Delegated, Error};
 use crate::store::account::Account;
@@ -89,21 +89,24 @@ impl Subscriptions {
         failed
     }
 
-    /// Remembers that Graph lets the account have a subscription, and that a silent one was made anew.
-    pub(super) async fn note_served(&self, id: AccountId, look: &Look, now: Timestamp) -> Result<(), TaskError> {
+    /// Remembers that a silent subscription was taken away to be made anew: at once, since once it is gone nothing tells of it, and
+    /// whatever is made in its place may have to wait.
+    pub(super) async fn note_silence(&self, stored: &StoredSubscription, look: &Look) -> Result<(), TaskError> {
+        let was_silent = look.listening.get(&stored.id).is_some_and(Listening::is_silent);
+        let Some(account) = look.account(stored.account).filter(|_| was_silent) else { return Ok(()) };
+        let silence = account.silence.ended(self.clock.now());
+        self.store.note_silence_ended(account.id, silence).await?;
+        self.metrics.count_silent_subscription();
+        tracing::warn!(times = silence.times, "a subscription told nothing, though sweeps found changes, and is made anew");
+        Ok(())
+    }
+
+    /// Remembers that Graph lets the account have a subscription.
+    pub(super) async fn note_served(&self, id: AccountId, look: &Look) -> Result<(), TaskError> {
         let Some(account) = look.account(id) else { return Ok(()) };
         if account.refusals > 0 {
             self.store.note_account_served(id).await?;
             tracing::info!("Graph lets a subscriber account have its subscription again");
-        }
-        let was_silent = |stored: &&StoredSubscription| {
-            stored.account == id && look.listening.get(&stored.id).is_some_and(crate::domain::subscription::Listening::is_silent)
-        };
-        if look.stored.iter().any(|stored| was_silent(&stored)) {
-            let silence = account.silence.ended(now);
-            self.store.note_silence_ended(id, silence).await?;
-            self.metrics.count_silent_subscription();
-            tracing::warn!(times = silence.times, "a subscription told nothing, though sweeps found changes, and was made anew");
         }
         Ok(())
     }

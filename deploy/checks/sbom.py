@@ -127,7 +127,7 @@ def summary():
     lines = ["| crates | |", "|---|---|"]
     lines.append(f"| in the program | {len(inside)} |")
     lines.append(f"| besides, to build it (build scripts, macros) | {len(components) - len(inside)} |")
-    lines.append(f"| in Cargo.lock (with emulators, tests and other systems) | {sum('source' in it for it in lock)} |")
+    lines.append(f"| in Cargo.lock (with emulators, tests, the microphone agent and other systems) | {sum('source' in it for it in lock)} |")
     licences = collections.Counter(it.licenses[0].value if it.licenses else "this project's own" for it in inside)
     lines += ["", "| licence of what is in the program | crates |", "|---|---|"]
     lines += [f"| {licence} | {count} |" for licence, count in sorted(licences.items(), key=lambda it: (-it[1], it[0]))]

@@ -83,6 +83,11 @@ class BillOfMaterials(unittest.TestCase):
             again = sbom.write(pathlib.Path(folder) / "again.json")
             self.assertEqual(again.read_text(), self.text)
 
+    def test_the_documentation_counts_what_is_there_now(self):
+        published = (ROOT / "docs/supply-chain.md").read_text()
+        is_there = f"\n\n{sbom.summary()}\n\n" in published
+        self.assertTrue(is_there, "put what deploy/sbom --summary prints into docs/supply-chain.md")
+
     def test_the_summary_counts_all_of_it(self):
         counted = [line.split("|") for line in sbom.summary().splitlines()]
         inside = next(int(cells[2]) for cells in counted if "in the program " in cells[1])

@@ -4,12 +4,13 @@
 #   docker build -t presence-gateway-emulators --target emulators .      for trying out only
 #
 # Nothing is downloaded while it compiles: `fetch` gets exactly what Cargo.lock names and checks every checksum, `build` has no network.
-# With a `vendor` folder and its `.cargo/config.toml` (`cargo vendor`) not even `fetch` needs one.
+# With a `vendor` folder not even `fetch` needs one, and two builds of one commit are the same: docs/supply-chain.md tells both.
 
-ARG RUST=1.95
-ARG DEBIAN=bookworm
+# Both of the same Debian, or the program will not find its C library. Tags move: with `@sha256:...` behind them both are what they are now.
+ARG RUST_IMAGE=rust:1.95.0-slim-bookworm
+ARG BASE_IMAGE=gcr.io/distroless/cc-debian12:nonroot
 
-FROM rust:${RUST}-slim-${DEBIAN} AS fetch
+FROM ${RUST_IMAGE} AS fetch
 WORKDIR /gateway
 # Everything that .dockerignore leaves: manifests, sources, migrations and the answers of Postgres in .sqlx, wherever members of a workspace may lie.
 COPY . .
@@ -21,24 +22,25 @@ FROM fetch AS build
 ARG PROFILE=release
 # How many compilers run at once; empty: as many as there are cores.
 ARG JOBS=
-# Told by no clock, so that two builds of one commit are one.
+# The time of every file that is made here, whatever the clock says.
 ARG SOURCE_DATE_EPOCH=0
-ENV CARGO_INCREMENTAL=0
 RUN --network=none \
     --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \
     --mount=type=cache,target=/gateway/target,sharing=locked \
-    cargo build --frozen ${JOBS:+--jobs ${JOBS}} --profile "${PROFILE}" --package presence-gateway --bin presence-gateway --no-default-features \
-    && install -D "target/${PROFILE}/presence-gateway" /image/presence-gateway
+    deploy/compile --frozen ${JOBS:+--jobs ${JOBS}} --profile "${PROFILE}" --no-default-features \
+    && install -D "target/${PROFILE}/presence-gateway" /image/presence-gateway \
+    && touch --date="@${SOURCE_DATE_EPOCH}" /image/presence-gateway
 
 FROM build AS build-emulators
 RUN --network=none \
     --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \
     --mount=type=cache,target=/gateway/target,sharing=locked \
-    cargo build --frozen ${JOBS:+--jobs ${JOBS}} --profile "${PROFILE}" --package presence-gateway --bin presence-gateway --features emulator \
-    && install -D "target/${PROFILE}/presence-gateway" /image/presence-gateway
+    deploy/compile --frozen ${JOBS:+--jobs ${JOBS}} --profile "${PROFILE}" --features emulator \
+    && install -D "target/${PROFILE}/presence-gateway" /image/presence-gateway \
+    && touch --date="@${SOURCE_DATE_EPOCH}" /image/presence-gateway
 
 # The C library and root certificates; no shell, no package manager.
-FROM gcr.io/distroless/cc-debian12:nonroot AS base
+FROM ${BASE_IMAGE} AS base
 # By number, so that Kubernetes can see that it is not root.
 USER 65532:65532
 WORKDIR /

@@ -1,9 +1,12 @@
 """The Dockerfile, by hadolint and by what it must say; the compose file, which must be safe to start on anybody's machine."""
 
+import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 import unittest
 
 import yaml
@@ -34,7 +37,8 @@ class Dockerfile(unittest.TestCase):
     def test_the_image_to_run_is_the_last_and_has_no_shell(self):
         found = stages()
         self.assertEqual(list(found)[-1], "gateway")
-        self.assertRegex(found["base"][0], r"^FROM gcr\.io/distroless/cc-debian12:nonroot ")
+        self.assertEqual(found["base"][0], "FROM ${BASE_IMAGE} AS base")
+        self.assertRegex(DOCKERFILE, re.compile(r"^ARG BASE_IMAGE=gcr\.io/distroless/cc-debian12:nonroot$", re.M))
         for name in ("base", "gateway", "emulators"):
             self.assertFalse([line for line in found[name] if line.startswith("RUN")], "nothing can run there")
         self.assertIn("USER 65532:65532", found["base"])
@@ -45,19 +49,30 @@ class Dockerfile(unittest.TestCase):
     def test_it_is_built_from_the_lock_without_a_network_and_without_the_emulators(self):
         found = stages()
         for name, features in (("build", "--no-default-features"), ("build-emulators", "--features emulator")):
-            build = next(line for line in found[name] if "cargo build" in line)
+            build = next(line for line in found[name] if "deploy/compile" in line)
             self.assertTrue(build.startswith("RUN --network=none "), build)
             self.assertIn(" --frozen ", build)
             self.assertIn(f" {features} ", build)
+            self.assertIn(' && touch --date="@${SOURCE_DATE_EPOCH}" /image/presence-gateway', build)
         self.assertIn("COPY --from=build /image/presence-gateway /presence-gateway", found["gateway"])
         self.assertFalse([line for line in found["gateway"] if "emulators" in line])
-        toolchain = re.search(r"^ARG RUST=(\S+)$", DOCKERFILE, re.M)[1]
+        self.assertIn("\nexec cargo build --locked ", (ROOT / "deploy/compile").read_text())
+
+    def test_both_images_below_can_be_pinned_and_are_of_one_debian(self):
+        found = stages()
+        self.assertEqual(found["fetch"][0], "FROM ${RUST_IMAGE} AS fetch")
+        # The compiler to the patch: another one makes another program.
+        toolchain = re.search(r"^ARG RUST_IMAGE=rust:(\d+\.\d+)\.\d+-slim-bookworm$", DOCKERFILE, re.M)[1]
         self.assertIn(f'rust-version = "{toolchain}"', (ROOT / "Cargo.toml").read_text())
+        self.assertIn("-debian12:", re.search(r"^ARG BASE_IMAGE=(\S+)$", DOCKERFILE, re.M)[1], "bookworm is Debian 12")
 
     def test_what_building_needs_is_not_ignored(self):
         ignored = (ROOT / ".dockerignore").read_text().splitlines()
         for needed in ("Cargo.toml", "Cargo.lock", ".cargo", ".sqlx", "src", "migrations", "config.default.toml", "sqlx.toml", "tests", "benches"):
             self.assertNotIn(needed, ignored)
+        # Cargo holds each file of a vendored crate against its checksum, whatever its name: the last word is about them.
+        self.assertEqual(ignored[-1], "!vendor/**")
+        self.assertLess(ignored.index("deploy/*"), ignored.index("!deploy/compile"))
         included = []
         for source in [*ROOT.glob("src/**/*.rs"), *ROOT.glob("*/src/**/*.rs")]:
             for name in re.findall(r'include_(?:str|bytes)!\("([^"]+)"\)', source.read_text()):
@@ -66,6 +81,36 @@ class Dockerfile(unittest.TestCase):
         for path in included:
             self.assertNotIn(path.parts[0], ignored, f"{path} is compiled in")
             self.assertNotEqual(path.suffix, ".md", f"{path} is compiled in")
+
+
+class Compile(unittest.TestCase):
+    """deploy/compile, on a small program that names a source file in its folder of compiled things."""
+
+    def program(self, folder, command):
+        (folder / "src").mkdir(parents=True)
+        (folder / "deploy").mkdir()
+        shutil.copy(ROOT / "deploy/compile", folder / "deploy/compile")
+        (folder / "Cargo.toml").write_text('[package]\nname = "presence-gateway"\nedition = "2024"\n[workspace]\n')
+        (folder / "Cargo.lock").write_text('version = 4\n[[package]]\nname = "presence-gateway"\nversion = "0.0.0"\n')
+        (folder / "build.rs").write_text(
+            'fn main() { std::fs::write(std::env::var("OUT_DIR").unwrap() + "/made.rs", "pub fn first(of: &[u8]) -> u8 { of[0] }").unwrap(); }'
+        )
+        (folder / "src/main.rs").write_text(
+            'include!(concat!(env!("OUT_DIR"), "/made.rs"));\nfn main() { first(std::env::args().next_back().unwrap().as_bytes()); }'
+        )
+        environment = {name: value for name, value in os.environ.items() if name not in ("CARGO_TARGET_DIR", "RUSTFLAGS", "RUSTC_WRAPPER")}
+        subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
+        return (folder / "target/release/presence-gateway").read_bytes()
+
+    def test_the_same_sources_make_the_same_program_wherever_they_lie(self):
+        with tempfile.TemporaryDirectory() as scratch:
+            one, other = pathlib.Path(scratch, "one"), pathlib.Path(scratch, "an/other")
+            shipped = [self.program(folder, ["deploy/compile", "--frozen", "--release"]) for folder in (one / "a", other / "a")]
+            self.assertNotIn(scratch.encode(), shipped[0])
+            self.assertIn(b"/gateway/target/release/build/presence-gateway-", shipped[0])
+            self.assertEqual(*shipped)
+            plain = [self.program(folder, ["cargo", "build", "--frozen", "--release"]) for folder in (one / "b", other / "b")]
+            self.assertNotEqual(*plain, "else this would find nothing")
 
 
 class Compose(unittest.TestCase):
@@ -105,6 +150,9 @@ class Compose(unittest.TestCase):
         for name, service in COMPOSE["services"].items():
             tag = service["image"].partition(":")[2]
             self.assertTrue(tag and tag != "latest", f"{name}: {service['image']}")
+
+    def test_playing_people_starts_nothing_that_was_stopped_on_purpose(self):
+        self.assertNotIn("depends_on", COMPOSE["services"]["hands"])
 
     def test_stopping_waits_for_a_soft_stop(self):
         grace = COMPOSE["services"]["gateway"]["stop_grace_period"]

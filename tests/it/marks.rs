@@ -39,6 +39,8 @@ async fn every_change_of_a_marked_table_moves_its_mark_and_nothing_else_does() {
             Some(Table::ImportedSeats),
         ),
         ("delete from location", Some(Table::ImportedSeats)),
+        ("truncate imported_seat", Some(Table::ImportedSeats)),
+        ("begin; set local search_path = ''; update public.person set name = 'Anna'; commit", Some(Table::People)),
         ("update user_state set revisit_at = 'epoch', woken_by = 1", None),
         ("delete from slot", None),
     ];

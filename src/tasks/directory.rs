@@ -114,8 +114,8 @@ impl Directory {
         // The mark comes first: what changes behind it is found by the next comparison.
         let mark = self.store.mark(&unchanged::COMPARED).await?;
         let told = self.unchanged.digest(&people, can.tree);
-        let compared =
-            if self.unchanged.is(told, &mark) { Compared::nothing() } else { self.compare_whole(people, can.tree, now).await? };
+        let is_unchanged = self.unchanged.is(told, &mark, now);
+        let compared = if is_unchanged { Compared::nothing() } else { self.compare_whole(people, can.tree, now).await? };
         let written = self.store.replace_tree(locations.as_deref(), &statuses, compared.missing, self.lease()).await?
             && self.store.write_difference(&compared.difference, self.lease(), now).await?
             && self.store.wake_everybody_if_due(self.lease(), now).await?;
@@ -124,8 +124,8 @@ impl Directory {
         }
         if compared.missing == Missing::Gone {
             self.store.settle_directory_refusal().await?;
-            if compared.difference.is_empty() {
-                self.unchanged.remember(told, mark);
+            if compared.difference.is_empty() && !is_unchanged {
+                self.unchanged.remember(told, mark, now);
             }
         }
         self.tell(&compared.difference);

@@ -158,4 +158,9 @@ async fn nobody_is_compared_while_both_directories_say_what_they_said_when_nothi
     unmarked(&database, "person", spoil).await;
     world.person("cora").await;
     assert_eq!(next().await, name, "XPhone tells of somebody new");
+    assert_eq!(next().await, name);
+    unmarked(&database, "person", spoil).await;
+    assert_eq!(next().await, "spoilt");
+    world.advance(SignedDuration::from_hours(1));
+    assert_eq!(next().await, name, "once an hour, whatever the marks say");
 }

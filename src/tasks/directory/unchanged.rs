@@ -3,11 +3,17 @@
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Mutex, PoisonError};
 
+use jiff::{SignedDuration, Timestamp};
+
 use crate::domain::directory::XphonePerson;
 use crate::store::mark::{Mark, Table};
 
 /// All that a comparison looks at besides what XPhone tells.
 pub(super) const COMPARED: [Table; 5] = [Table::People, Table::TeamsPeople, Table::Links, Table::Unlinked, Table::ImportedSeats];
+
+/// A comparison is made at least this often, whatever the marks say: it puts right what somebody changed by hand where no trigger counts,
+/// such as profiles, which have no mark of their own.
+const TRUSTED_FOR: SignedDuration = SignedDuration::from_hours(1);
 
 /// Everybody XPhone told of, in few bytes; the order does not count. Keyed anew at each start, so that nobody can choose a name that
 /// makes two people look like others.
@@ -23,7 +29,14 @@ pub(super) struct Digest {
 #[derive(Debug, Default)]
 pub struct Unchanged {
     hashing: RandomState,
-    last: Mutex<Option<(Digest, Mark)>>,
+    last: Mutex<Option<Last>>,
+}
+
+#[derive(Debug)]
+struct Last {
+    told: Digest,
+    mark: Mark,
+    compared_at: Timestamp,
 }
 
 impl Unchanged {
@@ -32,13 +45,16 @@ impl Unchanged {
         Digest { people: people.len(), sum, seated }
     }
 
-    pub(super) fn is(&self, told: Digest, mark: &Mark) -> bool {
+    pub(super) fn is(&self, told: Digest, mark: &Mark, now: Timestamp) -> bool {
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        last.as_ref().is_some_and(|(last_told, last_mark)| *last_told == told && last_mark == mark)
+        last.as_ref().is_some_and(|last| {
+            let is_fresh = last.compared_at <= now && now < last.compared_at + TRUSTED_FOR;
+            is_fresh && last.told == told && last.mark == *mark
+        })
     }
 
-    pub(super) fn remember(&self, told: Digest, mark: Mark) {
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some((told, mark));
+    pub(super) fn remember(&self, told: Digest, mark: Mark, compared_at: Timestamp) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(Last { told, mark, compared_at });
     }
 }
 

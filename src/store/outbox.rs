@@ -145,6 +145,7 @@ impl Row {
 
 impl Store {
     /// Claims a side's mailboxes that are due, the longest waiting first, for `claim`. From here on the push may have taken effect.
+    /// A mailbox whose letter is replaced at that very moment is left for the next look, which whoever replaces it asks for.
     ///
     /// # Errors
     /// Postgres could not, or holds a letter that cannot be read.

@@ -13,7 +13,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 use crate::world::scratch_database;
 
 /// Tables with a row for every user, or more.
-const OF_USERS: [&str; 13] = [
+const OF_USERS: [&str; 18] = [
     "person",
     "user_state",
     "profile",
@@ -27,6 +27,11 @@ const OF_USERS: [&str; 13] = [
     "outbox",
     "swept_user",
     "missed_change",
+    "workstation",
+    "microphone_report",
+    "imported_seat",
+    "teams_unlinked",
+    "sign_in_ticket",
 ];
 
 /// Indexes over whoever is due, and nobody else.
@@ -37,7 +42,7 @@ const PASSES_ON: [&str; 3] = ["LockRows", "Subquery Scan", "Result"];
 
 /// What may read everybody: by words that only that statement has, and why. None of it is done for a notification, an event, a
 /// decision, a push or a page of a sweep.
-const MAY_READ_EVERYBODY: [(&str, &str); 33] = [
+const MAY_READ_EVERYBODY: [(&str, &str); 40] = [
     (
         "select guid, name, email, location_guid, configuration_group_guid, match, teams_id from person",
         "a comparison of the directories, when either tells something new",
@@ -45,6 +50,11 @@ const MAY_READ_EVERYBODY: [(&str, &str); 33] = [
     ("from profile order by user_guid, position", "the same"),
     ("from teams_person order by id", "the same"),
     ("from teams_link order by user_guid", "the same"),
+    ("email, location_guid, configuration_group_guid from imported_seat", "the same"),
+    ("select user_guid, at from teams_unlinked", "the same"),
+    ("delete from imported_seat", "a tree is imported anew"),
+    ("(select count(*) from imported_seat) as", "the command line tells what was imported"),
+    ("select w.id, w.name, w.user_guid", "an administrator looks at workstations, page by page"),
     ("select guid from person order by guid", "the kinds of presence statuses have changed"),
     ("delete from teams_person where reading <> $1", "the end of a reading of all of Graph's users"),
     ("set revisit_at = least(s.revisit_at, '1980-01-01Z')", "XPhone is heard again after minutes of silence"),
@@ -61,6 +71,8 @@ const MAY_READ_EVERYBODY: [(&str, &str); 33] = [
     ("greatest(s.teams_observed_at, s.read_at, s.native_since) < $2", "once an hour: what is too old is forgotten"),
     ("s.xphone_observed_at < $2", "the same"),
     ("delete from outbox where decided_at <= $1 and not exists", "the same"),
+    ("delete from microphone_report where reported_at <= $1", "the same"),
+    ("delete from sign_in_ticket where expires_at <= $1", "the same"),
     ("update user_state set teams_availability = null", "the end of a withdrawal forgets what was observed of everybody"),
     ("as preferred from user_state u where exists", "the beginning of a withdrawal wakes everybody for whom something is shown"),
     ("update outbox set due_at = least(due_at, $1)", "the beginning of a withdrawal"),

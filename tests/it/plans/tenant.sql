@@ -2,7 +2,7 @@
 
 insert into location (guid, name) values ('00000000-0000-0000-0000-00000000000a', 'Everywhere');
 insert into configuration_group (guid, location_guid, name)
-    select md5('group' || n)::uuid, '00000000-0000-0000-0000-00000000000a', n::text from generate_series(1, 500) n;
+    select md5('group' || n)::uuid, '00000000-0000-0000-0000-00000000000a', n::text from generate_series(0, 499) n;
 insert into teams_sync (guid, mode, user_may_change, remember_login_data, shadow)
     values ('00000000-0000-0000-0000-00000000000a', 'telephony_and_presence', false, false, false);
 
@@ -46,3 +46,12 @@ insert into swept_user (teams_id, why, since) select teams_id, case when name::i
     from person where name::int % 10 = 5;
 insert into missed_change (subscription_id, teams_id, times, first_at, last_at)
     select subscription_id, teams_id, 1, now(), now() from subscription_user where hashtext(teams_id::text) % 20 = 0;
+
+insert into workstation (id, user_guid, name, hash, created_at) select guid, guid, 'PC', sha256(email::bytea), now() from person;
+insert into microphone_report (user_guid, workstation, workstation_id, reported_at, processes, since)
+    select guid, 'pc', guid, now(), array['zoom'], array[now()] from person where name::int % 10 = 6;
+insert into imported_seat (email, location_guid, configuration_group_guid)
+    select email, location_guid, configuration_group_guid from person;
+insert into teams_unlinked (user_guid, at) select guid, now() from person where name::int % 10 = 7;
+insert into sign_in_ticket (hash, user_guid, made_at, expires_at)
+    select sha256(email::bytea), guid, now(), now() + interval '1 h' from person where name::int % 10 = 8;

@@ -17,7 +17,7 @@ const PREFIX: &str = "MICROPHONE_AGENT_";
 #[command(version, about)]
 pub struct Arguments {
     /// Lines of the form `MICROPHONE_AGENT_GATEWAY_URL=...`, for whatever is given neither here nor by the environment. On Windows, if
-    /// left out: `microphone-agent\\settings.conf` below `%LOCALAPPDATA%`, over that below `%ProgramData%`.
+    /// left out: `microphone-agent\\settings.conf` below `%LOCALAPPDATA%`, over `settings.conf` beside the program.
     #[arg(long)]
     settings: Option<PathBuf>,
     /// Where the gateway takes reports, without `/v1/...`; https, but to this machine.

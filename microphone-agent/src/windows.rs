@@ -97,9 +97,12 @@ pub fn workstation() -> String {
     environment("COMPUTERNAME").unwrap_or_default()
 }
 
-/// Where settings lie unless told otherwise: those of the machine, then those of the user, which count more.
+/// Where settings lie unless told otherwise: those of the machine, beside the program, since whoever may write there has the agent anyway; then
+/// those of the user, which count more.
 pub fn settings_files() -> Vec<PathBuf> {
-    ["ProgramData", "LOCALAPPDATA"].into_iter().filter_map(folder).map(|folder| folder.join("settings.conf")).collect()
+    let program = std::env::current_exe().ok();
+    let beside = program.as_deref().and_then(Path::parent).map(Path::to_owned);
+    beside.into_iter().chain(folder("LOCALAPPDATA")).map(|folder| folder.join("settings.conf")).collect()
 }
 
 /// Where the token lies unless told otherwise: where only the user, and whoever administers the machine, can read.

@@ -89,10 +89,15 @@ impl Wine {
         program.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
     }
 
+    /// With its settings beside it.
     fn agent(&self, world: &World, token: &Path) -> Child {
-        let mut agent = self.command("wine", [self.put(AGENT)]);
-        agent.arg("--gateway-url").arg(&world.admin).arg("--token-file").arg(format!("Z:{}", token.display()));
-        agent.args(["--workstation", "PC-1"]).stderr(Stdio::null()).spawn().unwrap()
+        let program = self.put(&format!("Agent/{AGENT}"));
+        let (gateway, token) = (&world.admin, token.display());
+        let gateway = format!("MICROPHONE_AGENT_GATEWAY_URL={gateway}\r\n");
+        let token = format!("MICROPHONE_AGENT_TOKEN_FILE=Z:{token}\r\n");
+        let settings = format!("{gateway}{token}MICROPHONE_AGENT_WORKSTATION=PC-1\r\n");
+        std::fs::write(program.with_file_name("settings.conf"), settings).unwrap();
+        self.command("wine", [program]).stderr(Stdio::null()).spawn().unwrap()
     }
 }
 

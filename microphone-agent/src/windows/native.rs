@@ -149,7 +149,9 @@ impl Sessions {
                 let Ok(session) = sessions.GetSession(number).and_then(|session| session.cast::<IAudioSessionControl2>()) else {
                     continue;
                 };
-                session.RegisterAudioSessionNotification(&self.wake.to_interface::<IAudioSessionEvents>())?;
+                // One that ends just now hides no other either.
+                let asked = session.RegisterAudioSessionNotification(&self.wake.to_interface::<IAudioSessionEvents>());
+                self.problem = self.problem.take().or(asked.err());
                 self.found.push(session);
             }
         }

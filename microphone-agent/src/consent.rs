@@ -3,6 +3,8 @@
 //! An entry whose use has no end is in use, unless its program crashed: that leaves it behind for good. So it counts only while a process
 //! runs that was there when the use began.
 
+use std::collections::BTreeSet;
+
 use crate::programs::Programs;
 
 /// Whom an entry is about.
@@ -52,13 +54,21 @@ impl Entry {
 
 /// Programs in use: those of sessions, given as paths, and those that only entries tell of.
 ///
+/// `heard`: whom sessions have told of since they can be followed. Of those they tell always, so no entry is needed: one of theirs that has no
+/// end would only prolong what has ended, should Windows not close it.
+///
 /// An entry of a package does not say which of its programs records. If sessions name one of them, that is the one; else all are told.
-pub fn programs(sessions: Vec<String>, entries: &[Entry], processes: impl FnOnce() -> Vec<Process>) -> Programs {
+pub fn programs(
+    sessions: Vec<String>,
+    heard: &BTreeSet<String>,
+    entries: &[Entry],
+    processes: impl FnOnce() -> Vec<Process>,
+) -> Programs {
     // Usually there is none: then nobody looks through all that runs.
     let processes = if entries.is_empty() { Vec::new() } else { processes() };
     let missed = entries.iter().flat_map(|entry| {
         let of_entry: Vec<&Process> = processes.iter().filter(|process| entry.counts_for(process)).collect();
-        let is_known = of_entry.iter().any(|process| sessions.iter().any(|path| same(path, &process.path)));
+        let is_known = of_entry.iter().any(|process| sessions.iter().chain(heard).any(|path| same(path, &process.path)));
         if is_known { Vec::new() } else { of_entry }
     });
     let missed: Vec<String> = missed.map(|process| process.path.clone()).collect();
@@ -94,7 +104,7 @@ mod tests {
     }
 
     fn told(sessions: &[&str], entries: &[Entry], processes: &[Process]) -> Programs {
-        programs(sessions.iter().map(|path| (*path).to_owned()).collect(), entries, || processes.to_vec())
+        programs(sessions.iter().map(|path| (*path).to_owned()).collect(), &BTreeSet::new(), entries, || processes.to_vec())
     }
 
     fn names(names: &[&str]) -> Programs {
@@ -170,7 +180,20 @@ mod tests {
     }
 
     #[test]
+    fn what_sessions_have_told_of_no_entry_tells_once_they_have_ended() {
+        let processes = [process(TEAMS, Some(FAMILY)), process(HELPER, Some(FAMILY)), process(ZOOM, None)];
+        let check = |heard: &[&str], entries: &[Entry], expected: &[&str]| {
+            let heard: BTreeSet<String> = heard.iter().map(|path| (*path).to_owned()).collect();
+            assert_eq!(programs(Vec::new(), &heard, entries, || processes.to_vec()), names(expected), "{heard:?} {entries:?}");
+        };
+        check(&[ZOOM], &[program(ZOOM_KEY, 150)], &[]);
+        check(&[&ZOOM.to_lowercase()], &[program(ZOOM_KEY, 150)], &[]);
+        check(&[HELPER], &[package(FAMILY, 150)], &[]);
+        check(&[HELPER], &[program(ZOOM_KEY, 150)], &["Zoom.exe"]);
+    }
+
+    #[test]
     fn nobody_looks_through_processes_for_nothing() {
-        assert_eq!(programs(vec![ZOOM.to_owned()], &[], || panic!("for nothing")), names(&["Zoom.exe"]));
+        assert_eq!(programs(vec![ZOOM.to_owned()], &BTreeSet::new(), &[], || panic!("for nothing")), names(&["Zoom.exe"]));
     }
 }

@@ -5,6 +5,7 @@
 mod native;
 mod registry;
 
+use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -45,12 +46,19 @@ pub fn follow(told: &watch::Sender<Option<Programs>>) {
     let mut said = None;
     // Kept while it is waited, since it is what announces changes.
     let mut before = None;
+    let mut heard = BTreeSet::new();
     loop {
         let sessions = Sessions::watch(&wake);
         let problem = sessions.as_ref().map_or_else(|error| Some(error.clone()), Sessions::problem);
         say_change(problem.map(|error| error.message()), &mut said);
         let recording = sessions.as_ref().map(Sessions::recording).unwrap_or_default();
-        let programs = consent::programs(recording, &registry::entries(), native::processes);
+        if said.is_none() {
+            heard.extend(recording.iter().cloned());
+        } else {
+            // Perhaps they do not tell of all, and the registry does.
+            heard.clear();
+        }
+        let programs = consent::programs(recording, &heard, &registry::entries(), native::processes);
         let is_idle = programs.is_empty() && said.is_none();
         programs.tell(told);
         drop(before.replace(sessions));

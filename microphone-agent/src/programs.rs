@@ -20,6 +20,11 @@ impl Programs {
         self.0.is_empty()
     }
 
+    /// Whether all that the other names are among these.
+    pub fn has_all_of(&self, other: &Self) -> bool {
+        self.0.is_superset(&other.0)
+    }
+
     /// Tells it to whoever reports, if it is news.
     pub fn tell(self, told: &watch::Sender<Option<Self>>) {
         told.send_if_modified(|before| {

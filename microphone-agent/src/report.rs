@@ -7,7 +7,7 @@ use reqwest::header::RETRY_AFTER;
 use reqwest::{Client, Response, StatusCode};
 use serde::Serialize;
 use tokio::sync::watch;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
 use crate::pace::Pace;
 use crate::programs::Programs;
@@ -30,12 +30,31 @@ struct Rhythm {
     in_use: Duration,
     /// While nothing is: only that the agent lives.
     idle: Duration,
-    /// Between any two reports: a program that comes and goes floods nothing.
+    /// From one report to the next, taken together: a program that comes and goes floods nothing.
     distance: Duration,
 }
 
 const RHYTHM: Rhythm =
-    Rhythm { in_use: Duration::from_secs(30), idle: Duration::from_mins(10), distance: Duration::from_secs(2) };
+    Rhythm { in_use: Duration::from_secs(30), idle: Duration::from_mins(10), distance: Duration::from_millis(1500) };
+
+/// From when on the next report floods nothing.
+///
+/// Two may go at once, but what begins waits until both could: the gateway shows what has been in use for 2 s, so the end of a use must not
+/// wait behind its beginning.
+#[derive(Clone, Copy, Debug)]
+struct Room {
+    /// One that tells of an end.
+    for_end: Instant,
+    /// Any other.
+    for_any: Instant,
+}
+
+impl Room {
+    fn after_report(self, now: Instant, distance: Duration) -> Self {
+        let for_end = self.for_any.max(now);
+        Self { for_end, for_any: for_end + distance }
+    }
+}
 
 /// Tells the gateway.
 pub struct Reporter {
@@ -87,12 +106,14 @@ impl Reporter {
             known = async { programs.wait_for(Option::is_some).await.map(drop) } => known.map_err(|_| DEAF)?,
             () = &mut ended => return Ok(()),
         }
+        let mut room = Room { for_end: Instant::now(), for_any: Instant::now() };
         let outcome = loop {
             let now = programs.borrow_and_update().clone().unwrap_or_default();
+            room = room.after_report(Instant::now(), self.rhythm.distance);
             // It is never given up on its way: it could arrive after what is said last.
             let next = self.tell(&now).await;
             tokio::select! {
-                heard = wait(next, self.rhythm.distance, &mut programs) => if heard.is_err() { break Err(DEAF.to_owned()) },
+                heard = wait(next, &now, room, &mut programs) => if heard.is_err() { break Err(DEAF.to_owned()) },
                 () = &mut ended => break Ok(()),
             }
         };
@@ -153,7 +174,8 @@ const DEAF: &str = "nobody follows the sound server any more";
 
 async fn wait(
     next: Next,
-    distance: Duration,
+    told: &Programs,
+    room: Room,
     programs: &mut watch::Receiver<Option<Programs>>,
 ) -> Result<(), watch::error::RecvError> {
     match next {
@@ -161,11 +183,22 @@ async fn wait(
             sleep(pause).await;
             Ok(())
         }
-        Next::Heartbeat(pause) => {
-            sleep(distance).await;
-            timeout(pause.saturating_sub(distance), programs.changed()).await.unwrap_or(Ok(()))
-        }
+        Next::Heartbeat(pause) => timeout(pause, news(told, room, programs)).await.unwrap_or(Ok(())),
     }
+}
+
+/// Waits until something else is in use than was told, and may be told.
+async fn news(
+    told: &Programs,
+    room: Room,
+    programs: &mut watch::Receiver<Option<Programs>>,
+) -> Result<(), watch::error::RecvError> {
+    let is_end = |now: &Option<Programs>| now.as_ref().is_some_and(|now| !now.has_all_of(told));
+    sleep_until(room.for_end).await;
+    if let Ok(end) = timeout_at(room.for_any, async { programs.wait_for(is_end).await.map(drop) }).await {
+        return end;
+    }
+    programs.wait_for(|now| now.as_ref() != Some(told)).await.map(drop)
 }
 
 fn innermost(error: &dyn std::error::Error) -> String {

@@ -78,6 +78,26 @@ async fn each_change_is_told_at_once_and_the_end_too() {
 }
 
 #[tokio::test]
+async fn an_end_does_not_wait_behind_its_beginning_and_what_begins_again_does() {
+    let (address, mut heard) = gateway(&["204 No Content"]).await;
+    let (told, known) = watch::channel(Some(programs(&["skype", "zoom"])));
+    let (end, ended) = oneshot::channel::<()>();
+    let mut reporter = reporter(&address);
+    reporter.rhythm.distance = NEVER;
+    start(reporter.report(known, async { _ = ended.await }));
+    assert_eq!(body(&heard.recv().await.unwrap()), r#"{"workstation":"pc-1","programs":["skype","zoom"]}"#);
+    programs(&["skype"]).tell(&told);
+    let second = timeout(Duration::from_secs(30), heard.recv()).await.expect("it waits");
+    assert_eq!(body(&second.unwrap()), r#"{"workstation":"pc-1","programs":["skype"]}"#);
+    programs(&["skype", "zoom"]).tell(&told);
+    for _ in 0..1000 {
+        tokio::task::yield_now().await;
+    }
+    end.send(()).unwrap();
+    assert_eq!(body(&heard.recv().await.unwrap()), r#"{"workstation":"pc-1","programs":[]}"#, "its last word");
+}
+
+#[tokio::test]
 async fn what_is_in_use_is_told_again_and_again() {
     let (address, mut heard) = gateway(&["204 No Content"]).await;
     let (told, known) = watch::channel(None);
@@ -134,20 +154,70 @@ async fn offline_is_tried_ever_more_seldom() {
     assert!(!reporter.said.unwrap().contains("secret"));
 }
 
-#[tokio::test]
-async fn a_change_does_not_hasten_what_failed() {
-    let (told, mut known) = watch::channel(Some(programs(&["zoom"])));
-    let paused = wait(Next::Retry(NEVER), Duration::ZERO, &mut known);
-    programs(&[]).tell(&told);
+/// Whether the next report goes at once, `zoom` having been told.
+async fn goes_at_once(next: Next, room: Room, changes: &[&[&str]]) -> bool {
+    let zoom = programs(&["zoom"]);
+    let (told, mut known) = watch::channel(Some(zoom.clone()));
+    for change in changes {
+        programs(change).tell(&told);
+    }
     tokio::select! {
         biased;
-        _ = paused => panic!("it waited for nothing"),
-        () = tokio::task::yield_now() => {}
+        _ = wait(next, &zoom, room, &mut known) => true,
+        () = tokio::task::yield_now() => false
     }
+}
+
+#[tokio::test]
+async fn what_is_told_at_once() {
+    let (past, later) = (Instant::now() - Duration::from_secs(1), Instant::now() + NEVER);
+    let (free, half, full) =
+        (Room { for_end: past, for_any: past }, Room { for_end: past, for_any: later }, Room { for_end: later, for_any: later });
+    let (goes_on, failed) = (Next::Heartbeat(NEVER), Next::Retry(NEVER));
+    let check = async |next: Next, room: Room, changes: &[&[&str]], expected: bool| {
+        assert_eq!(goes_at_once(next, room, changes).await, expected, "{next:?} {room:?} {changes:?}");
+    };
+    check(goes_on, free, &[&["skype", "zoom"]], true).await;
+    check(goes_on, free, &[&[]], true).await;
+    // What begins keeps room for its end.
+    check(goes_on, half, &[&["skype", "zoom"]], false).await;
+    check(goes_on, half, &[&[]], true).await;
+    check(goes_on, half, &[&["skype"]], true).await;
+    check(goes_on, full, &[&[]], false).await;
+    // What came and went is no news, and what failed is not hastened.
+    check(goes_on, free, &[&[], &["zoom"]], false).await;
+    check(failed, free, &[&[]], false).await;
 }
 
 #[test]
 fn what_is_in_use_survives_two_missed_reports() {
     assert_eq!(RHYTHM.in_use * 3, Duration::from_secs(90));
-    assert!(RHYTHM.distance < RHYTHM.in_use && Duration::from_mins(1).as_secs() / RHYTHM.distance.as_secs() < 60);
+}
+
+#[test]
+fn the_end_of_a_probe_is_told_before_it_shows() {
+    // The gateway shows what was in use for 2 s; a report takes its time there and back.
+    let (shows_after, journey) = (Duration::from_secs(2), Duration::from_millis(400));
+    let began = Instant::now();
+    let idle = Room { for_end: began, for_any: began };
+    let told = idle.after_report(began, RHYTHM.distance);
+    assert_eq!(told.for_end, began, "even at once");
+    // Of two that began together the second may end a moment after the first.
+    let one_ended = told.after_report(began, RHYTHM.distance);
+    assert!(one_ended.for_end + journey < began + shows_after);
+    // Whatever begins later has the same.
+    let told = one_ended.after_report(one_ended.for_any, RHYTHM.distance);
+    assert_eq!(told.for_end, one_ended.for_any);
+}
+
+#[test]
+fn the_gateway_takes_as_many_reports_as_there_can_be() {
+    let began = Instant::now();
+    let (mut now, mut room, mut reports) = (began, Room { for_end: began, for_any: began }, 0);
+    while now < began + Duration::from_mins(1) {
+        reports += 1;
+        room = room.after_report(now, RHYTHM.distance);
+        now = now.max(room.for_end);
+    }
+    assert_eq!(reports, 41, "of 60");
 }

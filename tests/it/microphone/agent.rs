@@ -18,6 +18,8 @@ use sound::{Kind, Sound};
 
 /// What happens on the machine takes this long at most.
 const HAPPENS_WITHIN: Duration = Duration::from_mins(1);
+/// What has ended before is a probe, and must not show.
+const PROBE_TOLD_WITHIN: Duration = Duration::from_millis(1500);
 /// How often is looked whether it has.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
@@ -112,6 +114,12 @@ async fn from_the_first_sound_to_the_last(kind: Kind) {
     story.until_shown(&["dictation"], DICTATION).await;
     drop(dictation);
     story.until_free().await;
+
+    // A probe: the agent has told its end before it would show.
+    let probe = story.sound.record("meeting", "microphone");
+    story.until_in_use(&["meeting"]).await;
+    drop(probe);
+    until_in_use(&story.world, &[], PROBE_TOLD_WITHIN).await;
 
     // The sound server dies, and with it what was recorded; another comes.
     let meeting = story.sound.record("meeting", "microphone");

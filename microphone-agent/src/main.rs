@@ -49,6 +49,9 @@ fn main() -> ExitCode {
 }
 
 fn run(settings: Settings) -> Result<(), String> {
+    // Of two, the last word of one would end what the other reports. On Linux there is one unit for each user.
+    #[cfg(windows)]
+    let _alone = system::only_one().map_err(|_| "another agent runs in this session".to_owned())?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

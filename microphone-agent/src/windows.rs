@@ -19,7 +19,7 @@ use crate::pace::Pace;
 use crate::programs::Programs;
 use native::Sessions;
 
-pub use native::{asked_to_end, attach_console};
+pub use native::{asked_to_end, attach_console, only_one};
 
 /// Events come in swarms, and a new session is listed a moment after it is announced.
 const LIST_PAUSE: Duration = Duration::from_millis(200);

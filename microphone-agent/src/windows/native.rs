@@ -6,7 +6,9 @@ use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
 use tokio::sync::Notify;
-use windows::Win32::Foundation::{FILETIME, HANDLE, HWND, LPARAM, LRESULT, PROPERTYKEY, WPARAM};
+use windows::Win32::Foundation::{
+    ERROR_ALREADY_EXISTS, FILETIME, GetLastError, HANDLE, HWND, LPARAM, LRESULT, PROPERTYKEY, WPARAM,
+};
 use windows::Win32::Media::Audio::{
     AudioSessionDisconnectReason, AudioSessionState, AudioSessionStateActive, DEVICE_STATE, DEVICE_STATE_ACTIVE, EDataFlow,
     ERole, IAudioSessionControl, IAudioSessionControl2, IAudioSessionEvents, IAudioSessionEvents_Impl, IAudioSessionManager2,
@@ -20,7 +22,7 @@ use windows::Win32::System::ProcessStatus::EnumProcesses;
 use windows::Win32::System::Registry::{HKEY, REG_NOTIFY_CHANGE_LAST_SET, REG_NOTIFY_CHANGE_NAME, RegNotifyChangeKeyValue};
 use windows::Win32::System::SystemInformation::GetLocalTime;
 use windows::Win32::System::Threading::{
-    GetProcessTimes, OpenProcess, PROCESS_NAME_WIN32, PROCESS_QUERY_LIMITED_INFORMATION, QueryFullProcessImageNameW,
+    CreateMutexW, GetProcessTimes, OpenProcess, PROCESS_NAME_WIN32, PROCESS_QUERY_LIMITED_INFORMATION, QueryFullProcessImageNameW,
 };
 use windows::Win32::UI::WindowsAndMessaging::{
     CreateWindowExW, DefWindowProcW, DispatchMessageW, GetMessageW, MSG, RegisterClassW, WINDOW_EX_STYLE, WINDOW_STYLE, WM_CLOSE,
@@ -251,6 +253,15 @@ pub fn now() -> String {
 pub fn attach_console() {
     // SAFETY: nothing is handed over.
     _ = unsafe { AttachConsole(ATTACH_PARENT_PROCESS) };
+}
+
+/// A name that one agent of a session can have, for as long as the value lives.
+pub fn only_one() -> Result<Owned<HANDLE>> {
+    // SAFETY: the name is a constant; the handle is ours alone.
+    unsafe {
+        let name = Owned::new(CreateMutexW(None, false, w!("Local\\microphone-agent"))?);
+        if GetLastError() == ERROR_ALREADY_EXISTS { Err(ERROR_ALREADY_EXISTS.into()) } else { Ok(name) }
+    }
 }
 
 static ASKED_TO_END: Notify = Notify::const_new();

@@ -21,7 +21,7 @@ const HAPPENS_WITHIN: Duration = Duration::from_mins(1);
 /// What has ended before is a probe, and must not show.
 const PROBE_TOLD_WITHIN: Duration = Duration::from_millis(1500);
 /// How often is looked whether it has.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+pub const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 const MEETING: &str = "Meeting";
 const DICTATION: &str = "Dictation";

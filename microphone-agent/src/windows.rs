@@ -79,7 +79,7 @@ fn say_change(problem: Option<String>, said: &mut Option<String>) {
     if *said != problem {
         say(&problem.as_ref().map_or_else(
             || "capture sessions are followed again".to_owned(),
-            |problem| format!("capture sessions cannot be followed, the registry only: {problem}"),
+            |problem| format!("capture sessions cannot all be followed, the registry stands in: {problem}"),
         ));
         *said = problem;
     }

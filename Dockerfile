@@ -28,7 +28,7 @@ RUN --network=none \
     --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \
     --mount=type=cache,target=/gateway/target,sharing=locked \
     deploy/compile --frozen ${JOBS:+--jobs ${JOBS}} --profile "${PROFILE}" --no-default-features \
-    && install -D "target/${PROFILE}/presence-gateway" /image/presence-gateway \
+    && install -D "target/shipped/${PROFILE}/presence-gateway" /image/presence-gateway \
     && touch --date="@${SOURCE_DATE_EPOCH}" /image/presence-gateway
 
 FROM build AS build-emulators
@@ -36,7 +36,7 @@ RUN --network=none \
     --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \
     --mount=type=cache,target=/gateway/target,sharing=locked \
     deploy/compile --frozen ${JOBS:+--jobs ${JOBS}} --profile "${PROFILE}" --features emulator \
-    && install -D "target/${PROFILE}/presence-gateway" /image/presence-gateway \
+    && install -D "target/shipped/${PROFILE}/presence-gateway" /image/presence-gateway \
     && touch --date="@${SOURCE_DATE_EPOCH}" /image/presence-gateway
 
 # The C library and root certificates; no shell, no package manager.

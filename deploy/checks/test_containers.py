@@ -1,11 +1,15 @@
 """The Dockerfile, by hadolint and by what it must say; the compose file, which must be safe to start on anybody's machine."""
 
+import hashlib
+import io
+import json
 import os
 import pathlib
 import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import unittest
 
@@ -14,6 +18,7 @@ import yaml
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 COMPOSE = yaml.safe_load((ROOT / "deploy/compose.yaml").read_text())
+CARGO, COMPILE = ("cargo", "build"), ("deploy/compile",)
 
 
 def stages():
@@ -53,6 +58,7 @@ class Dockerfile(unittest.TestCase):
             self.assertTrue(build.startswith("RUN --network=none "), build)
             self.assertIn(" --frozen ", build)
             self.assertIn(f" {features} ", build)
+            self.assertIn(' && install -D "target/shipped/${PROFILE}/presence-gateway" /image/presence-gateway ', build)
             self.assertIn(' && touch --date="@${SOURCE_DATE_EPOCH}" /image/presence-gateway', build)
         self.assertIn("COPY --from=build /image/presence-gateway /presence-gateway", found["gateway"])
         self.assertFalse([line for line in found["gateway"] if "emulators" in line])
@@ -84,33 +90,67 @@ class Dockerfile(unittest.TestCase):
 
 
 class Compile(unittest.TestCase):
-    """deploy/compile, on a small program that names a source file in its folder of compiled things."""
+    """deploy/compile, on a small program that names source files of a crate and of its folder of compiled things."""
 
-    def program(self, folder, command):
-        (folder / "src").mkdir(parents=True)
+    def crate(self, registry):
+        """A folder that cargo takes for a registry, with one crate."""
+        manifest = b'[package]\nname = "small"\nversion = "1.0.0"\nedition = "2024"\n'
+        packed = io.BytesIO()
+        with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+            for name, content in (("Cargo.toml", manifest), ("src/lib.rs", b"pub fn second(of: &[u8]) -> u8 { of[1] }")):
+                member = tarfile.TarInfo(f"small-1.0.0/{name}")
+                member.size = len(content)
+                archive.addfile(member, io.BytesIO(content))
+        (registry / "index/sm/al").mkdir(parents=True)
+        (registry / "small-1.0.0.crate").write_bytes(packed.getvalue())
+        checksum = hashlib.sha256(packed.getvalue()).hexdigest()
+        (registry / "index/sm/al/small").write_text(
+            json.dumps({"name": "small", "vers": "1.0.0", "deps": [], "cksum": checksum, "features": {}, "yanked": False})
+        )
+        return checksum
+
+    def program(self, folder, *commands):
+        """What the last of the commands makes, by a cargo that has unpacked no crate yet."""
+        checksum = self.crate(folder / "registry")
+        (folder / "src").mkdir()
         (folder / "deploy").mkdir()
         shutil.copy(ROOT / "deploy/compile", folder / "deploy/compile")
-        (folder / "Cargo.toml").write_text('[package]\nname = "presence-gateway"\nedition = "2024"\n[workspace]\n')
-        (folder / "Cargo.lock").write_text('version = 4\n[[package]]\nname = "presence-gateway"\nversion = "0.0.0"\n')
+        (folder / "Cargo.toml").write_text(
+            '[package]\nname = "presence-gateway"\nedition = "2024"\n[dependencies]\nsmall = "1"\n[workspace]\n'
+        )
+        (folder / "Cargo.lock").write_text(
+            'version = 4\n[[package]]\nname = "presence-gateway"\nversion = "0.0.0"\ndependencies = ["small"]\n[[package]]\nname = "small"\n'
+            f'version = "1.0.0"\nsource = "registry+https://github.com/rust-lang/crates.io-index"\nchecksum = "{checksum}"\n'
+        )
         (folder / "build.rs").write_text(
             'fn main() { std::fs::write(std::env::var("OUT_DIR").unwrap() + "/made.rs", "pub fn first(of: &[u8]) -> u8 { of[0] }").unwrap(); }'
         )
         (folder / "src/main.rs").write_text(
-            'include!(concat!(env!("OUT_DIR"), "/made.rs"));\nfn main() { first(std::env::args().next_back().unwrap().as_bytes()); }'
+            'include!(concat!(env!("OUT_DIR"), "/made.rs"));\n'
+            "fn main() { let it = std::env::args().next_back().unwrap(); std::process::exit((first(it.as_bytes()) + small::second(it.as_bytes())).into()); }"
+        )
+        (folder / "cargo").mkdir()
+        (folder / "cargo/config.toml").write_text(
+            f'[source.crates-io]\nreplace-with = "here"\n[source.here]\nlocal-registry = "{folder}/registry"\n'
         )
         environment = {name: value for name, value in os.environ.items() if name not in ("CARGO_TARGET_DIR", "RUSTFLAGS", "RUSTC_WRAPPER")}
-        subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
-        return (folder / "target/release/presence-gateway").read_bytes()
+        environment["CARGO_HOME"] = str(folder / "cargo")
+        for command in commands:
+            subprocess.run([*command, "--frozen", "--release"], cwd=folder, env=environment, check=True, capture_output=True)
+        shipped = "shipped/" if commands[-1] == COMPILE else ""
+        return (folder / f"target/{shipped}release/presence-gateway").read_bytes()
 
     def test_the_same_sources_make_the_same_program_wherever_they_lie(self):
         with tempfile.TemporaryDirectory() as scratch:
             one, other = pathlib.Path(scratch, "one"), pathlib.Path(scratch, "an/other")
-            shipped = [self.program(folder, ["deploy/compile", "--frozen", "--release"]) for folder in (one / "a", other / "a")]
-            self.assertNotIn(scratch.encode(), shipped[0])
-            self.assertIn(b"/gateway/target/release/build/presence-gateway-", shipped[0])
-            self.assertEqual(*shipped)
-            plain = [self.program(folder, ["cargo", "build", "--frozen", "--release"]) for folder in (one / "b", other / "b")]
-            self.assertNotEqual(*plain, "else this would find nothing")
+            # In the other folder cargo has compiled all of it before, and would take that.
+            shipped = [self.program(one / "a", COMPILE), self.program(other / "a", CARGO, COMPILE)]
+            self.assertFalse(scratch.encode() in shipped[0], "a folder of this machine is in the program")
+            for there in (b"/gateway/target/release/build/presence-gateway-", b"/crates/small-1.0.0/src/lib.rs"):
+                self.assertTrue(there in shipped[0], there)
+            self.assertTrue(shipped[0] == shipped[1], "two folders make two programs")
+            plain = [self.program(folder, CARGO) for folder in (one / "b", other / "b")]
+            self.assertFalse(plain[0] == plain[1], "else this would find nothing")
 
 
 class Compose(unittest.TestCase):

@@ -204,12 +204,15 @@ fn database(raw: RawDatabase, complaints: &mut Complaints) -> Option<Database> {
     if !CONNECTIONS.contains(&raw.connections_max) {
         complaints.add("database.connections_max", raw.connections_max, "4 to 1000");
     }
+    // From a `#` on, nothing of an address is read: a password with one would make its beginning the host.
     let fits = raw.url.as_ref().is_none_or(|url| {
         let url = url.expose_secret();
-        url.starts_with("postgres://") || url.starts_with("postgresql://")
+        (url.starts_with("postgres://") || url.starts_with("postgresql://")) && !url.contains('#')
     });
     if !fits {
-        complaints.add("database.url", "an address of another kind", "postgres://user:password@host/database");
+        const MAY_BE: &str =
+            "postgres://user:password@host/database; of a password, each of `@ : / ? # %` is written as `%40` and so on";
+        complaints.add("database.url", "an address of another form", MAY_BE);
         return None;
     }
     Some(Database { url: raw.url, connections_max: raw.connections_max })
@@ -226,10 +229,10 @@ pub(super) fn admin_listen(raw: &Raw) -> Result<(SocketAddr, bool), ConfigError>
 fn http(raw: RawHttp, push: bool, complaints: &mut Complaints) -> Option<Http> {
     let public_listen = complaints.parsed::<SocketAddr>("http.public_listen", &raw.public_listen, LISTEN);
     let admin_listen = complaints.parsed::<SocketAddr>("http.admin_listen", &raw.admin_listen, LISTEN);
-    let public_url = raw.public_url.and_then(|text| complaints.address("http.public_url", &text));
-    if push && public_url.is_none() {
+    if push && raw.public_url.is_none() {
         complaints.missing("http.public_url", "the https address under which Graph reaches us, or graph.push must be false");
     }
+    let public_url = raw.public_url.and_then(|text| complaints.address("http.public_url", &text));
     let public_tls = tls("public", raw.public_tls_certificate_file, raw.public_tls_key_file, complaints);
     let admin_tls = tls("admin", raw.admin_tls_certificate_file, raw.admin_tls_key_file, complaints);
     Some(Http { public_listen: public_listen?, admin_listen: admin_listen?, public_url, public_tls, admin_tls })

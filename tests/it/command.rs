@@ -76,7 +76,7 @@ async fn the_published_mapping_is_printed_without_any_settings() {
 #[tokio::test]
 async fn a_wrong_setting_is_named_with_what_it_got_and_may_be() {
     type Row<'a> = (&'a [(&'a str, Option<&'a str>)], &'a [&'a str]);
-    let table: [Row<'_>; 24] = [
+    let table: [Row<'_>; 25] = [
         (&[("GATEWAY__GRAPH__TENANT", Some("x"))], &["graph", "`tenant`", "tenant_id"]),
         (&[("GATEWAY__GRPAH__TENANT_ID", Some("x"))], &["`grpah`", "graph"]),
         (&[("GATEWAY__GRAPH__PUSH", Some("perhaps"))], &["graph.push", "perhaps", "boolean"]),
@@ -125,6 +125,7 @@ async fn a_wrong_setting_is_named_with_what_it_got_and_may_be() {
         (&[("GATEWAY__ADMIN__AUDIT_RETENTION_DAYS", Some("0"))], &["admin.audit_retention_days is 0", "1 to 36500"]),
         (&[("GATEWAY__ADMIN__PRESENCE_RETENTION_DAYS", Some("367"))], &["admin.presence_retention_days is 367", "1 to 366"]),
         (&[("GATEWAY__DATABASE__URL", Some("mysql://me:hunter2@db/x"))], &["database.url", "postgres://"]),
+        (&[("GATEWAY__DATABASE__URL", Some("postgres://me:hunter2#x@db/x"))], &["database.url", "`%40` and so on"]),
         (&[], &["database.url is not set", "GATEWAY__DATABASE__URL"]),
     ];
     let secrets = ["hunter2", "c2hvcnQ=", "the-secret", "the-password", "BwcHBw", "an-admin-token"];
@@ -147,6 +148,8 @@ async fn everything_that_is_wrong_is_told_at_once() {
     let expected =
         ["graph.tenant_id", "graph.client_id", "xphone.password", "graph.session_minutes is 241", "5 to 240", "\"xml\""];
     check_failure(gateway(&["serve"], &changed(&changes)), &expected, &["the-secret"]).await;
+    let another_form = changed(&[("GATEWAY__HTTP__PUBLIC_URL", Some("gateway.example"))]);
+    check_failure(gateway(&["serve"], &another_form), &["http.public_url is \"gateway.example\""], &["is not set"]).await;
 }
 
 #[tokio::test]

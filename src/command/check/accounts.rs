@@ -23,7 +23,7 @@ pub(super) async fn probe(config: &Config, clock: &Clock, store: Option<&Store>,
     if !config.graph.push {
         return vec![Finding::skipped(PROBE, "graph.push is off, or this cloud sends no notifications: everybody is swept")];
     }
-    let Some(store) = store else { return vec![Finding::skipped(PROBE, "the database could not be asked")] };
+    let Some(store) = store else { return vec![Finding::skipped(PROBE, "the database is not ready")] };
     match (store.accounts().await, store.users_to_watch().await) {
         (Ok(accounts), Ok(users)) => {
             let mut findings = vec![enough(accounts.iter().filter(|account| !account.leaving).count(), users.len())];

@@ -9,7 +9,7 @@ const PROBE: &str = "people";
 
 /// Tells what was found.
 pub(super) async fn probe(store: Option<&Store>) -> Finding {
-    let Some(store) = store else { return Finding::skipped(PROBE, "the database could not be asked") };
+    let Some(store) = store else { return Finding::skipped(PROBE, "the database is not ready") };
     match store.directory_refusal().await {
         Ok(None) => Finding::ok(PROBE, "nobody is held back"),
         Ok(Some(refusal)) => held_back(&refusal),

@@ -18,7 +18,7 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \
     cargo fetch --locked --target "$(rustc --print host-tuple)"
 
 FROM fetch AS build
-# `release` is what is shipped; another profile is quicker to build, for looking at the image.
+# `release` is what is shipped; `quick` is quicker to build, for looking at the image.
 ARG PROFILE=release
 # How many compilers run at once; empty: as many as there are cores.
 ARG JOBS=

@@ -72,6 +72,16 @@ class Dockerfile(unittest.TestCase):
         self.assertIn(f'rust-version = "{toolchain}"', (ROOT / "Cargo.toml").read_text())
         self.assertIn("-debian12:", re.search(r"^ARG BASE_IMAGE=(\S+)$", DOCKERFILE, re.M)[1], "bookworm is Debian 12")
 
+    def test_what_each_profile_makes_lies_in_a_folder_of_its_name(self):
+        documented = (ROOT / "docs/installing-containers.md").read_text()
+        profiles = re.search(r"^\| `PROFILE` \| `(\w+)`; `(\w+)` ", documented, re.M).groups()
+        self.assertIn(f"\nARG PROFILE={profiles[0]}\n", DOCKERFILE)
+        # Of cargo's own, `dev` and `test` share the folder `debug`, `bench` that of `release`.
+        own = (ROOT / "Cargo.toml").read_text()
+        for profile in profiles:
+            self.assertNotIn(profile, ("dev", "test", "bench"))
+            self.assertIn(f"\n[profile.{profile}]\n", own)
+
     def test_what_building_needs_is_not_ignored(self):
         ignored = (ROOT / ".dockerignore").read_text().splitlines()
         for needed in ("Cargo.toml", "Cargo.lock", ".cargo", ".sqlx", "src", "migrations", "config.default.toml", "sqlx.toml", "tests", "benches"):

@@ -133,7 +133,7 @@ impl Reporter {
             }
             Ok(answer) => return self.refused(&answer),
             // Without the address, which says nothing new.
-            Err(error) => format!("the gateway cannot be reached: {}", innermost(&error.without_url())),
+            Err(error) => unreached(&innermost(&error.without_url())),
         };
         self.say_once(problem);
         Next::Retry(self.pace.fail(fastrand::f64()))
@@ -141,7 +141,7 @@ impl Reporter {
 
     fn refused(&mut self, answer: &Response) -> Next {
         let status = answer.status();
-        self.say_once(format!("the gateway answers {status}"));
+        self.say_once(format!("the gateway answers {status}{}", self.advice(status)));
         let pause = self.pace.fail(fastrand::f64());
         let asked = if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
             // Perhaps it was enrolled anew meanwhile.
@@ -154,6 +154,19 @@ impl Reporter {
         // Not all workstations at the very end of it.
         let asked = asked.map_or(pause, |asked| asked.min(WAIT_MAX).mul_f64(1.0 + fastrand::f64() / 4.0));
         Next::Retry(asked.max(pause))
+    }
+
+    /// What whoever reads it can do about it.
+    fn advice(&self, status: StatusCode) -> String {
+        match status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => format!(
+                ": it does not take the token in {}. Enrol this workstation anew and write its token there; it is read again every five minutes",
+                self.settings.token_file.display()
+            ),
+            StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => WRONG_ADDRESS.to_owned(),
+            _ if status.is_redirection() => WRONG_ADDRESS.to_owned(),
+            _ => String::new(),
+        }
     }
 
     fn say_once(&mut self, problem: String) {
@@ -170,6 +183,8 @@ impl Reporter {
     }
 }
 
+const WRONG_ADDRESS: &str =
+    ": no reports are taken there. MICROPHONE_AGENT_GATEWAY_URL must lead to the gateway's admin listener, without /v1/...";
 const DEAF: &str = "nobody follows the sound server any more";
 
 async fn wait(
@@ -199,6 +214,16 @@ async fn news(
         return end;
     }
     programs.wait_for(|now| now.as_ref() != Some(told)).await.map(drop)
+}
+
+fn unreached(problem: &str) -> String {
+    // As rustls words all that it has against a certificate.
+    let advice = if problem.contains("invalid peer certificate") {
+        "; name its authority's certificate in MICROPHONE_AGENT_CA_FILE, unless it is for another name or out of date"
+    } else {
+        "; it is tried again, each minute in the end. Is MICROPHONE_AGENT_GATEWAY_URL right?"
+    };
+    format!("the gateway cannot be reached: {problem}{advice}")
 }
 
 fn innermost(error: &dyn std::error::Error) -> String {

@@ -64,8 +64,13 @@ pub enum Error {
     #[error("the gateway's address must begin with https://, or be on this machine")]
     Address,
     /// There is nothing that lets it report.
-    #[error("{0} holds no token")]
+    #[error("{0} holds no token: enrol this workstation at the gateway, and write its token there")]
     NoToken(PathBuf),
+    /// Nor perhaps a file.
+    #[error(
+        "{0}, where this workstation's token should be, cannot be read: {1}; enrol it at the gateway, and write its token there"
+    )]
+    UnreadableToken(PathBuf, std::io::Error),
     /// There is no certificate.
     #[error("{0} holds no certificate that can be used (PEM)")]
     Certificates(PathBuf),
@@ -89,7 +94,7 @@ impl Settings {
         let token = read_token(&token_file)?;
         if system::is_open_to_others(&token_file) {
             say(&format!(
-                "others than its owner can read {}: whoever has the token can report in this user's name",
+                "others than its owner can read {}: whoever has the token can report in this user's name; let only the user read it",
                 token_file.display()
             ));
         }
@@ -110,7 +115,7 @@ impl Settings {
 }
 
 fn read_token(path: &Path) -> Result<String, Error> {
-    let token = read(path)?.trim().to_owned();
+    let token = read(path).map_err(|error| Error::UnreadableToken(path.to_owned(), error))?.trim().to_owned();
     if token.is_empty() { Err(Error::NoToken(path.to_owned())) } else { Ok(token) }
 }
 
@@ -120,8 +125,8 @@ fn environment(name: &str) -> Option<String> {
 }
 
 /// Without the mark that Windows' editors begin a text with.
-fn read(path: &Path) -> Result<String, Error> {
-    let text = std::fs::read_to_string(path).map_err(|error| Error::Unreadable(path.to_owned(), error))?;
+fn read(path: &Path) -> std::io::Result<String> {
+    let text = std::fs::read_to_string(path)?;
     Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }
 
@@ -129,7 +134,8 @@ fn read(path: &Path) -> Result<String, Error> {
 fn read_files(paths: &[PathBuf]) -> Result<HashMap<&'static str, String>, Error> {
     let mut found = HashMap::new();
     for path in paths {
-        found.extend(parse(&read(path)?).map_err(|line| Error::Line(path.clone(), line))?);
+        let text = read(path).map_err(|error| Error::Unreadable(path.clone(), error))?;
+        found.extend(parse(&text).map_err(|line| Error::Line(path.clone(), line))?);
     }
     Ok(found)
 }
@@ -150,7 +156,8 @@ fn parse(text: &str) -> Result<HashMap<&'static str, String>, usize> {
 }
 
 fn certificates(path: PathBuf) -> Result<Vec<Certificate>, Error> {
-    let found = Certificate::from_pem_bundle(read(&path)?.as_bytes()).unwrap_or_default();
+    let text = read(&path).map_err(|error| Error::Unreadable(path.clone(), error))?;
+    let found = Certificate::from_pem_bundle(text.as_bytes()).unwrap_or_default();
     if found.is_empty() { Err(Error::Certificates(path)) } else { Ok(found) }
 }
 
@@ -203,6 +210,9 @@ mod tests {
             assert_eq!(settings.token, "second");
         }
         assert!(matches!(read_token(&path), Err(Error::NoToken(_))));
+        std::fs::remove_file(&path).unwrap();
+        let problem = read_token(&path).unwrap_err().to_string();
+        assert!(problem.contains(path.to_str().unwrap()) && problem.contains("enrol it at the gateway"), "{problem}");
     }
 
     #[test]

@@ -141,6 +141,23 @@ async fn the_gateway_says_how_long_to_wait() {
 }
 
 #[tokio::test]
+async fn a_problem_is_said_with_what_to_do_about_it() {
+    let answers = &["401 Unauthorized", "404 Not Found", "302 Found\r\nlocation: /login", "502 Bad Gateway"];
+    let (address, _heard) = gateway(answers).await;
+    let mut reporter = reporter(&address);
+    let address = "MICROPHONE_AGENT_GATEWAY_URL";
+    for (status, advice) in [("401", "token in /nowhere. Enrol"), ("404", address), ("302", address)] {
+        reporter.tell(&programs(&["zoom"])).await;
+        let said = reporter.said.as_deref().unwrap();
+        assert!(said.contains(status) && said.contains(advice) && !said.contains("secret"), "{said}");
+    }
+    reporter.tell(&programs(&["zoom"])).await;
+    assert_eq!(reporter.said.as_deref(), Some("the gateway answers 502 Bad Gateway"));
+    assert!(unreached("invalid peer certificate: UnknownIssuer").contains("MICROPHONE_AGENT_CA_FILE"));
+    assert!(unreached("Connection refused").contains(address));
+}
+
+#[tokio::test]
 async fn offline_is_tried_ever_more_seldom() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut reporter = reporter(&format!("http://{}", listener.local_addr().unwrap()));

@@ -221,7 +221,7 @@ fn unreached(problem: &str) -> String {
     let advice = if problem.contains("invalid peer certificate") {
         "; name its authority's certificate in MICROPHONE_AGENT_CA_FILE, unless it is for another name or out of date"
     } else {
-        "; it is tried again, each minute in the end. Is MICROPHONE_AGENT_GATEWAY_URL right?"
+        "; it is tried again by itself. Is MICROPHONE_AGENT_GATEWAY_URL right?"
     };
     format!("the gateway cannot be reached: {problem}{advice}")
 }

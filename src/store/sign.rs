@@ -100,9 +100,11 @@ impl Sign {
         Ok(stands)
     }
 
-    /// Takes it down.
-    pub async fn take_down(self) {
-        // If that fails, the connection is gone, and the sign with it.
+    /// Takes it down: whoever comes next finds none.
+    pub async fn take_down(mut self) {
+        // Asked for, since a lock outlives a farewell until Postgres' process has come to its end. If that fails, the connection is gone,
+        // and the sign with it.
+        _ = self.connection.execute("select pg_advisory_unlock_all()").await;
         _ = self.connection.close().await;
     }
 }

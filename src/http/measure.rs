@@ -12,7 +12,7 @@ use crate::domain::slot::SlotName;
 use crate::domain::subscription::{Coverage, Why};
 use crate::store::StoreError;
 use crate::store::feed::Feed;
-use crate::store::mark::{Mark, Table};
+use crate::store::mark::{AsOf, Table};
 use crate::store::template::CareState;
 
 /// A database that has not answered by then does not.
@@ -28,8 +28,7 @@ pub struct People(Arc<Mutex<Option<Counts>>>);
 
 #[derive(Clone, Debug)]
 struct Counts {
-    mark: Mark,
-    counted_at: Timestamp,
+    as_of: AsOf,
     /// Whose presence matters.
     to_watch: i64,
     by_match: Vec<(String, i64)>,
@@ -41,12 +40,11 @@ impl People {
         let now = admin.clock.now();
         let mark = admin.store.mark(&[Table::People, Table::TeamsSync]).await?;
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let is_true = |known: &Counts| known.mark == mark && known.counted_at <= now && now < known.counted_at + COUNTED_FOR;
-        if let Some(known) = known.filter(is_true) {
+        if let Some(known) = known.filter(|known| known.as_of.holds(&mark, now, COUNTED_FOR)) {
             return Ok(known);
         }
         let (to_watch, by_match) = (admin.store.count_users_to_watch().await?, admin.store.people_by_match().await?);
-        let counts = Counts { mark, counted_at: now, to_watch, by_match };
+        let counts = Counts { as_of: AsOf::new(mark, now), to_watch, by_match };
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(counts.clone());
         Ok(counts)
     }

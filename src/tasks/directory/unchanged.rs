@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::directory::XphonePerson;
-use crate::store::mark::{Mark, Table};
+use crate::store::mark::{AsOf, Mark, Table};
 
 /// All that a comparison looks at besides what XPhone tells.
 pub(super) const COMPARED: [Table; 5] = [Table::People, Table::TeamsPeople, Table::Links, Table::Unlinked, Table::ImportedSeats];
@@ -35,8 +35,7 @@ pub struct Unchanged {
 #[derive(Debug)]
 struct Last {
     told: Digest,
-    mark: Mark,
-    compared_at: Timestamp,
+    as_of: AsOf,
 }
 
 impl Unchanged {
@@ -47,14 +46,11 @@ impl Unchanged {
 
     pub(super) fn is(&self, told: Digest, mark: &Mark, now: Timestamp) -> bool {
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        last.as_ref().is_some_and(|last| {
-            let is_fresh = last.compared_at <= now && now < last.compared_at + TRUSTED_FOR;
-            is_fresh && last.told == told && last.mark == *mark
-        })
+        last.as_ref().is_some_and(|last| last.told == told && last.as_of.holds(mark, now, TRUSTED_FOR))
     }
 
     pub(super) fn remember(&self, told: Digest, mark: Mark, compared_at: Timestamp) {
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(Last { told, mark, compared_at });
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(Last { told, as_of: AsOf::new(mark, compared_at) });
     }
 }
 

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::{Look, Subscriptions};
 use crate::domain::ids::TeamsUserId;
 use crate::domain::subscription::{AccountId, Coverage, Debounce, Settled, Step, Why};
-use crate::store::mark::{Mark, Table};
+use crate::store::mark::{AsOf, Table};
 use crate::store::subscription::Lists;
 use crate::tasks::TaskError;
 
@@ -37,15 +37,8 @@ pub struct Known {
 /// Who should be watched, as last read.
 #[derive(Debug)]
 struct Wanted {
-    mark: Mark,
-    read_at: Timestamp,
+    as_of: AsOf,
     users: Arc<BTreeSet<TeamsUserId>>,
-}
-
-impl Wanted {
-    fn is_true(&self, mark: &Mark, now: Timestamp) -> bool {
-        self.mark == *mark && self.read_at <= now && now < self.read_at + WANTED_AGE_MAX
-    }
 }
 
 impl Known {
@@ -144,14 +137,14 @@ impl Subscriptions {
     /// Who should be watched: read only if something may have changed about it. The mark comes first: what changes behind it is read again.
     pub(super) async fn wanted(&self, known: &mut Known, now: Timestamp) -> Result<Arc<BTreeSet<TeamsUserId>>, TaskError> {
         let mark = self.store.mark(&[Table::People, Table::TeamsSync]).await?;
-        if let Some(wanted) = known.wanted.as_ref().filter(|wanted| wanted.is_true(&mark, now)) {
+        if let Some(wanted) = known.wanted.as_ref().filter(|wanted| wanted.as_of.holds(&mark, now, WANTED_AGE_MAX)) {
             return Ok(Arc::clone(&wanted.users));
         }
         let users = Arc::new(self.store.users_to_watch().await?);
         if known.wanted.as_ref().is_none_or(|before| before.users != users) {
             known.settled = None;
         }
-        known.wanted = Some(Wanted { mark, read_at: now, users: Arc::clone(&users) });
+        known.wanted = Some(Wanted { as_of: AsOf::new(mark, now), users: Arc::clone(&users) });
         Ok(users)
     }
 

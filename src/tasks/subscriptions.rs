@@ -212,7 +212,7 @@ impl Subscriptions {
 
     /// A subscription that posts elsewhere than we listen, or whose secret no key opens any more, is as good as none.
     fn held(&self, stored: &StoredSubscription, look: &Look) -> Held {
-        let account = look.accounts.iter().find(|account| account.id == stored.account);
+        let account = look.account(stored.account);
         let is_silent = look.listening.get(&stored.id).is_some_and(Listening::is_silent);
         Held {
             id: stored.id,

@@ -36,8 +36,8 @@ struct Standing<'a> {
     claimed: HashSet<TeamsUserId>,
 }
 
-/// Compares who should be watched with what is held, which `debounce` has just looked at. `accounts` are those that may hold something now; what others hold is left
-/// alone until it ends, and its users go elsewhere.
+/// Compares who should be watched with what is held, which `debounce` has just looked at. `accounts` are those that may hold something
+/// now; what others hold is left alone until it ends, and its users go elsewhere.
 #[must_use]
 pub fn plan(wanted: &BTreeSet<TeamsUserId>, accounts: &[AccountId], held: &[Held], debounce: &Debounce, now: Timestamp) -> Plan {
     let Standing { mut shards, deleted, claimed } = standing(wanted, accounts, held, debounce, now);

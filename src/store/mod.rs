@@ -82,6 +82,9 @@ const FAREWELL: [(&str, &str); 5] = [
     ("client_connection_check_interval", "10000"),
 ];
 
+/// What Postgres tells unasked and we log: that a table is there already, as every start asks for that of migrations, warns of nothing.
+const NOTICES: &str = "warning";
+
 /// How many rows are forgotten with one statement.
 const FORGOTTEN_AT_ONCE: i64 = 10_000;
 
@@ -187,6 +190,7 @@ impl Store {
             .options([("statement_timeout", STATEMENT_TIMEOUT), ("lock_timeout", LOCK_TIMEOUT)])
             .options([("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION_TIMEOUT)])
             .options(FAREWELL)
+            .options([("client_min_messages", NOTICES)])
             .options(PLANNING);
         let pool = PgPoolOptions::new().max_connections(connections_max).acquire_timeout(ACQUIRE_TIMEOUT);
         match pool.connect_with(options.clone()).await {

@@ -5,6 +5,7 @@ use presence_gateway::config::{Config, NetTcpTrust, XphoneNetTcp, XphoneTranspor
 use reqwest::Method;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
+use url::Url;
 use uuid::Uuid;
 
 use crate::command::{changed, gateway, run, text};
@@ -353,9 +354,16 @@ async fn a_database_that_is_not_ready_is_told() {
     line(&findings, "people", Outcome::Skipped, &[]);
     let nowhere = "postgres://nobody@127.0.0.1:1/nothing";
     let findings = world.check_with(|config| config.database.url = Some(nowhere.into())).await;
-    line(&findings, "database", Outcome::Fail, &["database.url", "pg_hba.conf"]);
+    line(&findings, "database", Outcome::Fail, &["refused", "database.url", "that Postgres runs"]);
     line(&findings, "secrets", Outcome::Skipped, &[]);
     line(&findings, "xphone log-in", Outcome::Ok, &[]);
+    let mut nobody: Url = empty.url().expose_secret().parse().unwrap();
+    nobody.set_username("nobody_of_this_name").unwrap();
+    let findings = world.check_with(|config| config.database.url = Some(String::from(nobody).into())).await;
+    line(&findings, "database", Outcome::Fail, &["does not let the gateway in: ", "check user and password", "pg_hba.conf"]);
+    for finding in findings.iter().filter(|finding| finding.probe == "database") {
+        assert_eq!(finding.to_string().matches("database.url").count(), 1, "said once: {finding}");
+    }
     empty.remove().await.unwrap();
 }
 

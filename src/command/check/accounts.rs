@@ -1,6 +1,7 @@
 //! Asks for each subscriber account: can it still be refreshed, may it subscribe, has it a Teams licence, and are there enough of them.
 
 use super::Finding;
+use super::database::fault;
 use super::graph::Known;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -32,7 +33,7 @@ pub(super) async fn probe(config: &Config, clock: &Clock, store: Option<&Store>,
             }
             findings
         }
-        (Err(error), _) | (_, Err(error)) => vec![Finding::fail(PROBE, chain(&error), "look at Postgres' log")],
+        (Err(error), _) | (_, Err(error)) => vec![fault(PROBE, &error)],
     }
 }
 

@@ -6,9 +6,9 @@ use super::Finding;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::expiry::CLOCK_SKEW_TOLERATED;
-use crate::store::Store;
 use crate::store::inspection::Sealed;
 use crate::store::sign::Saying;
+use crate::store::{Store, StoreError};
 use crate::tasks::driver::chain;
 
 /// The oldest release that is tested.
@@ -54,16 +54,28 @@ async fn connect(config: &Config) -> Result<Store, Finding> {
     let url = config.database.url.as_ref().ok_or_else(unset)?;
     // What a check needs, not what a gateway would take.
     let connected = Store::connect(url, 4, config.secrets.clone()).await;
-    connected.map_err(|error| {
-        let remedy = "check database.url, that Postgres runs, and that its pg_hba.conf lets this machine and user in";
-        Finding::fail("database", chain(&error), remedy)
-    })
+    connected.map_err(|error| fault("database", &error))
+}
+
+/// What is wrong, and what helps: some errors say both, and a line says each once.
+pub(super) fn fault(probe: &str, error: &StoreError) -> Finding {
+    match error {
+        StoreError::Unavailable(cause) => {
+            let found = format!("Postgres cannot be used just now: {}", chain(cause));
+            Finding::fail(probe, found, "check database.url, and that Postgres runs; its log says more")
+        }
+        StoreError::NotLetIn(cause) => {
+            let found = format!("Postgres does not let the gateway in: {}", chain(cause));
+            Finding::fail(probe, found, "check user and password in database.url, and whom Postgres' pg_hba.conf lets in")
+        }
+        _ => Finding::fail(probe, chain(error), "look at Postgres' log"),
+    }
 }
 
 async fn version(store: &Store, gateways: usize) -> Finding {
     match store.server_version().await {
         Ok(number) => judge_version(number, gateways),
-        Err(error) => Finding::fail("database", chain(&error), "look at Postgres' log"),
+        Err(error) => fault("database", &error),
     }
 }
 
@@ -92,7 +104,7 @@ async fn skew_to_database(store: &Store, clock: &Clock) -> Finding {
     let before = clock.now();
     match store.time().await {
         Ok(there) => judge_skew("database clock", "Postgres", there.duration_since(before), DATABASE_APART_MAX),
-        Err(error) => Finding::fail("database clock", chain(&error), "look at Postgres' log"),
+        Err(error) => fault("database clock", &error),
     }
 }
 
@@ -131,7 +143,7 @@ async fn secrets(store: &Store) -> Finding {
             }
             Finding::fail("secrets", found, remedy)
         }
-        Err(error) => Finding::fail("secrets", chain(&error), "look at Postgres' log"),
+        Err(error) => fault("secrets", &error),
     }
 }
 

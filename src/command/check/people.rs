@@ -1,9 +1,9 @@
 //! Asks whether so many people would be dropped at once that they are held back until an operator agrees.
 
 use super::Finding;
+use super::database::fault;
 use crate::store::Store;
 use crate::store::directory::Refusal;
-use crate::tasks::driver::chain;
 
 const PROBE: &str = "people";
 
@@ -13,7 +13,7 @@ pub(super) async fn probe(store: Option<&Store>) -> Finding {
     match store.directory_refusal().await {
         Ok(None) => Finding::ok(PROBE, "nobody is held back"),
         Ok(Some(refusal)) => held_back(&refusal),
-        Err(error) => Finding::fail(PROBE, chain(&error), "look at Postgres' log"),
+        Err(error) => fault(PROBE, &error),
     }
 }
 

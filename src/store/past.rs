@@ -39,11 +39,8 @@ impl Store {
                  read_availability = null, read_activity = null, read_at = null, native = null, native_since = null
              from (
                  select s.user_guid from user_state s
-                     join person_policy p on p.user_guid = s.user_guid
-                 where s.user_guid > $1 and greatest(s.teams_observed_at, s.read_at, s.native_since) < $2
-                     and (p.teams_id is null or not p.is_synchronised)
-                     and not s.in_teams and not exists (select from slot where slot.user_guid = s.user_guid)
-                     and not exists (select from outbox where outbox.user_guid = s.user_guid)
+                     join person_unserved p on p.user_guid = s.user_guid
+                 where s.user_guid > $1 and greatest(s.teams_observed_at, s.read_at, s.native_since) < $2 and not s.in_teams
                  order by s.user_guid limit $3 for no key update of s skip locked
              ) old where s.user_guid = old.user_guid returning s.user_guid",
             after,
@@ -59,11 +56,8 @@ impl Store {
                  xphone_client_connected = null, xphone_sequence = null, xphone_observed_at = null
              from (
                  select s.user_guid from user_state s
-                     join person_policy p on p.user_guid = s.user_guid
-                 where s.user_guid > $1 and s.xphone_observed_at < $2
-                     and (p.teams_id is null or not p.is_synchronised)
-                     and not s.in_teams and not exists (select from slot where slot.user_guid = s.user_guid)
-                     and not exists (select from outbox where outbox.user_guid = s.user_guid)
+                     join person_unserved p on p.user_guid = s.user_guid
+                 where s.user_guid > $1 and s.xphone_observed_at < $2 and not s.in_teams
                  order by s.user_guid limit $3 for no key update of s skip locked
              ) old where s.user_guid = old.user_guid returning s.user_guid",
             after,

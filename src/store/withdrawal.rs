@@ -123,7 +123,7 @@ impl Store {
                  teams_observed_at = null, read_availability = null, read_activity = null, read_at = null, confirm_at = null,
                  native = null, native_since = null, xphone_telephone_state = null, xphone_meeting = null, xphone_status_guid = null,
                  xphone_ours = null, xphone_client_connected = null, xphone_sequence = null, xphone_observed_at = null,
-                 changed_at = null, revisit_at = null, woken_by = 0",
+                 changed_at = null, trace = null, revisit_at = null, woken_by = 0",
         )
         .execute(&mut *tx)
         .await?;

@@ -25,6 +25,7 @@ mod command_token;
 mod command_try_out;
 mod command_upgrade;
 mod directory;
+mod forgetting;
 mod identity;
 mod imports;
 mod leaving;

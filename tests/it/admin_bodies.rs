@@ -3,7 +3,7 @@
 use insta::assert_snapshot;
 use presence_gateway::store::api_token::Role;
 use presence_gateway::tasks::driver::Task;
-use reqwest::Method;
+use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -16,16 +16,21 @@ impl World {
     async fn seen(&self, method: Method, path: &str, body: Option<Value>, named: &[(Uuid, &str)]) -> String {
         let request = self.admin_request(method, path).bearer_auth(ADMIN_TOKEN);
         let request = if let Some(body) = body { request.json(&body) } else { request };
-        let answer = request.send().await.unwrap();
-        let media_type = answer.headers().get("content-type").map_or("", |value| value.to_str().unwrap()).to_owned();
-        let tag = answer.headers().get("etag").map_or("", |value| value.to_str().unwrap()).to_owned();
-        let status = answer.status().as_u16();
-        let text = answer.text().await.unwrap();
-        let body: Option<Value> = serde_json::from_str(&text).ok();
-        let body = body.map_or(text, |body| serde_json::to_string_pretty(&body).unwrap());
-        let seen = format!("{status} {media_type} {tag}\n{body}");
+        let seen = seen(request).await;
         named.iter().fold(seen, |seen, (guid, name)| seen.replace(&guid.to_string(), name))
     }
+}
+
+/// Status, type and body of an answer.
+pub async fn seen(request: RequestBuilder) -> String {
+    let answer = request.send().await.unwrap();
+    let media_type = answer.headers().get("content-type").map_or("", |value| value.to_str().unwrap()).to_owned();
+    let tag = answer.headers().get("etag").map_or("", |value| value.to_str().unwrap()).to_owned();
+    let status = answer.status().as_u16();
+    let text = answer.text().await.unwrap();
+    let body: Option<Value> = serde_json::from_str(&text).ok();
+    let body = body.map_or(text, |body| serde_json::to_string_pretty(&body).unwrap());
+    format!("{status} {media_type} {tag}\n{body}")
 }
 
 #[tokio::test]

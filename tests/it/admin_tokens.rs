@@ -1,5 +1,6 @@
 //! API tokens: made, listed, used and revoked; and what failed log-ins lead to.
 
+use insta::assert_snapshot;
 use jiff::SignedDuration;
 use presence_gateway::domain::ids::LocationGuid;
 use presence_gateway::store::api_token::Role;
@@ -10,6 +11,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::admin::check_problem;
+use crate::admin_bodies::seen;
 use crate::world::{ADMIN_TOKEN, World};
 
 impl World {
@@ -89,7 +91,7 @@ async fn after_ten_failures_an_address_is_told_to_wait_but_a_good_token_counts()
         let answer = world.me("pgw_guessed").send().await.unwrap();
         assert_eq!((answer.status().as_u16(), &answer.headers()["retry-after"]), (429, &"60".parse().unwrap()));
     }
-    check_problem(world.me("pgw_guessed"), 429, "too-many-failures").await;
+    assert_snapshot!("too_many_failures", seen(world.me("pgw_guessed")).await);
     check_problem(world.admin_request(Method::GET, "v1/me"), 401, "not-signed-in").await;
     // Whoever has a good token pays for nobody behind the same address.
     let token = world.token("good", Role::Viewer, None).await;

@@ -44,6 +44,7 @@ mod receiver;
 mod refusals;
 mod replicas;
 mod restart;
+mod rough_shards;
 mod sealed;
 mod secrecy;
 mod settings;

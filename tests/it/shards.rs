@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 use presence_gateway::domain::ids::TeamsUserId;
 use presence_gateway::store::shard::Missed;
 use presence_gateway::store::subscription::Lists;
-use reqwest::Method;
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -45,7 +45,7 @@ impl World {
     }
 
     /// An account is made in Entra ID and signed in.
-    async fn enrol_subscriber(&self, name: &str) {
+    pub async fn enrol_subscriber(&self, name: &str) {
         let account = json!({"userPrincipalName": name});
         self.graph_control(Method::PUT, &format!("users/{}", Uuid::new_v4()), account).await;
         self.sign_in(name, name).await.unwrap();
@@ -53,7 +53,7 @@ impl World {
         self.advance(SignedDuration::from_secs(1));
     }
 
-    async fn revoke(&self, name: &str, error: &str) {
+    pub async fn revoke(&self, name: &str, error: &str) {
         let body = json!({"user_principal_name": name, "error": error});
         self.graph_control(Method::POST, "refresh-tokens/revoke", body).await;
     }
@@ -116,6 +116,12 @@ impl World {
         shown
     }
 
+    /// What no subscription of ours tells comes into the inbox all the same.
+    async fn stranger_posts(&self) {
+        let post = json!({"value": [{"subscriptionId": Uuid::nil(), "resource": "x"}]}).to_string();
+        assert_eq!(self.post("graph/notifications", post).await, StatusCode::ACCEPTED);
+    }
+
     /// So many seconds of sweeps, one after the other.
     async fn swept_for(&self, seconds: i64) -> u64 {
         let before = self.asked_graph("getPresencesByUserId", 200).await;
@@ -126,7 +132,7 @@ impl World {
         self.asked_graph("getPresencesByUserId", 200).await - before
     }
 
-    async fn at_graph(&self) -> Vec<Value> {
+    pub async fn at_graph(&self) -> Vec<Value> {
         self.graph_look("subscriptions").await.as_array().unwrap().clone()
     }
 }
@@ -365,6 +371,17 @@ async fn minutes_of_changes(world: &World, person: Person, minutes: usize) {
     }
 }
 
+/// The same while nobody takes anything out of the inbox.
+async fn minutes_without_intake(world: &World, person: Person, minutes: usize) {
+    for minute in 0..minutes {
+        world.teams(person, if minute % 2 == 0 { "Busy/InACall" } else { "Available/Available" }).await;
+        world.delivered().await;
+        world.advance(SignedDuration::from_secs(60));
+        world.tend_subscriptions().await;
+        world.sweep().await;
+    }
+}
+
 #[tokio::test]
 async fn a_silent_subscription_is_found_reported_and_made_anew_ever_more_seldom() {
     let (world, [anna]) = World::sharded(["anna"], &[FIRST]).await;
@@ -503,6 +520,39 @@ async fn late_notifications_are_no_silence() {
     }
     assert_eq!(world.at_graph().await[0]["id"], first);
     assert_eq!(world.shards_listed().await["items"][0]["state"], "live");
+}
+
+/// Graph tells everything, and nobody has read it yet: no ground to make anything anew.
+#[tokio::test]
+async fn what_waits_in_the_inbox_is_no_silence() {
+    let (world, [anna]) = World::sharded(["anna"], &[FIRST]).await;
+    let first = world.at_graph().await[0]["id"].clone();
+    minutes_without_intake(&world, anna, 8).await;
+    let shard = world.shards_listed().await["items"][0].clone();
+    assert!(shard["missed"].as_i64().unwrap() >= 3, "sweeps found them: {shard}");
+    assert_eq!((&shard["id"], &shard["state"]), (&first, &json!("live")));
+    world.settle().await;
+    world.tend_subscriptions().await;
+    let shard = world.shards_listed().await["items"][0].clone();
+    assert_eq!((&shard["id"], &shard["missed"]), (&first, &json!(0)), "once it is read it was told");
+}
+
+#[tokio::test]
+async fn a_silence_is_found_once_the_inbox_is_read() {
+    let (world, [anna]) = World::sharded(["anna"], &[FIRST]).await;
+    let first = world.at_graph().await[0]["id"].clone();
+    world.graph_control(Method::POST, &format!("subscriptions/{}/silence", first.as_str().unwrap()), Value::Null).await;
+    world.stranger_posts().await;
+    minutes_without_intake(&world, anna, 8).await;
+    let shard = world.shards_listed().await["items"][0].clone();
+    assert_eq!((&shard["id"], &shard["state"]), (&first, &json!("live")), "what waits may be what is missing");
+    world.intake().await;
+    // What came just now holds nothing up.
+    world.stranger_posts().await;
+    world.advance(SignedDuration::from_secs(30));
+    world.tend_subscriptions().await;
+    assert_ne!(world.at_graph().await[0]["id"], first);
+    assert_eq!(world.shards_listed().await["items"][0]["made_anew"]["times"], 1);
 }
 
 #[tokio::test]

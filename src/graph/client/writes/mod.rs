@@ -46,8 +46,8 @@ impl Client {
     /// out in any order: so let no two of them be about one slot of one user.
     ///
     /// Each write takes a request from the budget, and so does the batch. If there is budget for some only, those that clear go
-    /// before those that set, the first ones first, and the others are told to wait. For more than [`WRITES_MAX`] nothing is sent. With a token that Graph refuses a write is
-    /// repeated once with a new one.
+    /// before those that set, the first ones first, and the others are told to wait. For more than [`WRITES_MAX`] nothing is sent.
+    /// With a token that Graph refuses a write is repeated once with a new one.
     pub async fn write_presences(&self, writes: &[(TeamsUserId, PresenceWrite)]) -> Vec<Result<(), Error>> {
         if writes.len() > WRITES_MAX {
             return to_each(writes, &Error::TooMany { asked: writes.len(), max: WRITES_MAX });

@@ -56,8 +56,17 @@ impl Microphone {
     /// What is to show: the first entry of the table that is in use, and no probe.
     #[must_use]
     pub fn shows(&self, now: Timestamp) -> Option<&Process> {
-        let counting = self.live(now).filter(|program| program.counts_from(now) <= now);
-        self.sync.as_ref()?.entry_to_show(counting.map(|program| program.process.as_str()))
+        self.shows_beside(now, None)
+    }
+
+    /// The same, where this is shown already: as long as it is in use it was no probe. A replica whose clock is behind would take back
+    /// what another has shown, which would show it again.
+    #[must_use]
+    pub fn shows_beside(&self, now: Timestamp, shown: Option<&str>) -> Option<&Process> {
+        let sync = self.sync.as_ref()?;
+        let is_shown = |process: &str| shown.is_some() && sync.told_of(process).map(Process::shown_as) == shown;
+        let counting = self.live(now).filter(|program| program.counts_from(now) <= now || is_shown(&program.process));
+        sync.entry_to_show(counting.map(|program| program.process.as_str()))
     }
 
     /// When any workstation was last heard to say so, if one still counts.

@@ -4,6 +4,7 @@ use super::Snapshot;
 use super::appointment::Wanted;
 use super::reason::Reason;
 use crate::domain::mapping::{Cause, TeamsNative};
+use crate::domain::microphone::Process;
 use crate::domain::presence::Presence;
 use crate::domain::slot::{Appointment, Audience, Held, Look, Shown, Sighting, Slot, Suppression};
 
@@ -11,7 +12,7 @@ use crate::domain::slot::{Appointment, Audience, Held, Look, Shown, Sighting, Sl
 /// removed by a person, or run out. A call that is shown meanwhile changes nothing about it.
 pub(super) fn held(snapshot: &Snapshot, native: Option<TeamsNative>) -> (Option<Held>, bool) {
     let now = snapshot.now;
-    let is_used = snapshot.microphone.shows(now).is_some();
+    let is_used = entry(snapshot).is_some();
     let why = match &snapshot.appointment {
         Slot::Shown(shown) if is_of_microphone(shown, native) => {
             let removed = (shown.sighting == Sighting::Removed).then_some(Suppression::Overridden);
@@ -23,6 +24,15 @@ pub(super) fn held(snapshot: &Snapshot, native: Option<TeamsNative>) -> (Option<
     (held.filter(|_| is_used), why.is_some())
 }
 
+/// The entry that is in use, and no probe.
+fn entry(snapshot: &Snapshot) -> Option<&Process> {
+    let shown = match &snapshot.appointment {
+        Slot::Shown(shown) if shown.cause == Some(Cause::Microphone) => Some(shown.appointment.subject.as_str()),
+        _ => None,
+    };
+    snapshot.microphone.shows_beside(snapshot.now, shown)
+}
+
 /// One that an earlier run made has no cause; only those of the microphone are not for everybody.
 fn is_of_microphone(shown: &Shown, native: Option<TeamsNative>) -> bool {
     let adopted = shown.appointment.audience == Audience::TeamColleagues && native.and_then(TeamsNative::cause).is_none();
@@ -31,7 +41,7 @@ fn is_of_microphone(shown: &Shown, native: Option<TeamsNative>) -> bool {
 
 /// What should be shown of the microphone, or why not; `None`: there is nothing to tell.
 pub(super) fn wanted(snapshot: &Snapshot, held: Option<Held>) -> Option<Result<Wanted, Reason>> {
-    let entry = snapshot.microphone.shows(snapshot.now)?;
+    let entry = entry(snapshot)?;
     let confirmed_at = snapshot.microphone.confirmed_at(snapshot.now)?;
     let subject = entry.shown_as().to_owned();
     Some(may_show(snapshot, held).map(|look| Wanted {

@@ -43,7 +43,11 @@ pub(super) fn check(facts: &Snapshot, decision: &Decision, shown: &Shown) {
     assert_eq!((decision.appointment.reason, shown.presence), (SHOWN, Presence::Busy));
     assert!(own.is_some_and(|own| own < Presence::Busy), "not stronger than XPhone's own");
     assert_eq!(shown.appointment.audience, Audience::TeamColleagues);
-    let entry = facts.microphone.shows(facts.now).expect("something is in use");
+    let before = match &facts.appointment {
+        Slot::Shown(before) if before.cause == Some(Cause::Microphone) => Some(before.appointment.subject.as_str()),
+        _ => None,
+    };
+    let entry = facts.microphone.shows_beside(facts.now, before).expect("something is in use");
     assert_eq!((shown.appointment.subject.as_str(), shown.appointment.look), (entry.shown_as(), Look::Status(BUSY)));
     assert!(decision.microphone_held.is_none() && decision.revisit_at.is_some_and(|at| at <= facts.now + REPORT_LIFE));
 }
@@ -188,6 +192,16 @@ fn a_probe_never_shows_and_a_dead_agent_ends() {
     assert_eq!(anna.after(seconds(87)), some(ZOOM, false));
     assert_eq!(anna.after(seconds(1)), GONE);
     assert_eq!(anna.after(seconds(3600)), NOTHING);
+}
+
+#[test]
+fn a_clock_that_is_behind_takes_back_nothing() {
+    let mut anna = Story::new();
+    anna.uses(&["zoom"]);
+    assert_eq!(anna.after(seconds(5)), some(ZOOM, true), "by a clock that is 5 s ahead");
+    assert_eq!(anna.after(seconds(-5)), some(ZOOM, false), "by one that is right");
+    assert_eq!(anna.uses(&["chrome"]), GONE, "of Chrome nothing is shown yet");
+    assert_eq!(anna.uses(&["zoom"]), NOTHING);
 }
 
 #[test]

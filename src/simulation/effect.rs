@@ -46,13 +46,14 @@ impl World {
                 let end = true_time(*end);
                 let (subject, audience) = (appointment.subject.clone(), appointment.audience);
                 let put = Appointment { subject, profile, kind, audience, end, set_at: now };
-                self.oracle.appointment_pushed(now);
-                if !self.xphone.put(put) {
+                let taken = self.xphone.put(put);
+                self.oracle.appointment_pushed(self.xphone.shows_microphone(), now);
+                if !taken {
                     return Answer::Refused;
                 }
             }
             Content::Delete => {
-                self.oracle.appointment_pushed(now);
+                self.oracle.appointment_pushed(false, now);
                 self.xphone.take(Gone::Rightly);
             }
             Content::Set(user) if is_session => {

@@ -96,7 +96,7 @@ impl World {
         }
         match &decision.appointment.push {
             Some(Push::Show { appointment, start, end }) => {
-                let content = Content::Show { appointment: appointment.clone(), start: *start, end: *end };
+                let content = Content::Show { appointment: self.mutant.addressed(appointment.clone()), start: *start, end: *end };
                 store.put(APPOINTMENT, content, now, self.mutant);
             }
             Some(Push::Clear) => store.put(APPOINTMENT, Content::Delete, now, self.mutant),
@@ -111,6 +111,9 @@ impl World {
         }
         store.remembered = decision.remembered;
         store.microphone_held = decision.microphone_held;
+        if snapshot.microphone.has_ended(now) {
+            store.forget_ended(now);
+        }
         store.revisit_at = decision.revisit_at;
         store.decided_at = Some(now);
         if decision.read_teams && store.teams_user.is_some() {

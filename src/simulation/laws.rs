@@ -5,7 +5,8 @@ use jiff::Timestamp;
 use super::account_of;
 use super::graph::Preferred;
 use super::mailbox::{Content, Letter};
-use super::oracle::{Native, PUT_OFF_MAX};
+use super::oracle::{Native, PUT_OFF_MAX, SETTLED_AFTER};
+use super::overheard::{Alias, SHOWN_WITHIN};
 use super::store::{APPOINTMENT, PREFERRED, SESSION};
 use super::story::{Fault, HOUR, JUMP_MAX, MINUTE, Ms, SECOND};
 use super::world::{World, true_time};
@@ -15,7 +16,7 @@ use crate::domain::ids::TeamsUserId;
 use crate::domain::mapping::{Meeting, StatusKind, TeamsNative, TeamsWords, XphoneEntry};
 use crate::domain::policy::{EffectivePolicy, Mode};
 use crate::domain::reconcile::{Decision, Reason, Snapshot, TeamsPush, decide};
-use crate::domain::slot::{Record, Sighting, Slot};
+use crate::domain::slot::{Audience, Record, Sighting, Slot};
 
 /// A status picked by hand may be wiped only if no read could tell of it: the evidence may be two minutes old, a read lags by ten
 /// seconds, and the push that it allowed takes as long as a call may.
@@ -27,6 +28,9 @@ const PUSHES_PER_CAUSE_MAX: u32 = 6;
 
 /// An event, a decision, a push.
 const COVERED_MAX: Ms = 5 * SECOND;
+
+/// Three missed heartbeats, a decision, a push.
+const SILENT_MAX: Ms = 90 * SECOND + SHOWN_WITHIN;
 
 /// The grace, a read, a push.
 const LIGHT_AFTER: Ms = 20 * SECOND;
@@ -75,6 +79,8 @@ pub struct Grounds {
     policy: EffectivePolicy,
     teams_user: Option<TeamsUserId>,
     sighting: Option<Sighting>,
+    microphone: Option<Alias>,
+    held: bool,
     /// The one matched before is cleared first.
     waits: bool,
 }
@@ -90,6 +96,8 @@ impl Grounds {
             heard: snapshot.xphone_heard_at.is_some_and(trusted),
             policy: snapshot.policy,
             teams_user: snapshot.teams_user,
+            microphone: snapshot.microphone.shows(snapshot.now).and_then(|entry| Alias::named(entry.shown_as())),
+            held: snapshot.microphone_held.is_some(),
             waits: reason(decision, slot) == Reason::StillClearing,
             sighting: if let Slot::Shown(shown) = &snapshot.appointment { Some(shown.sighting) } else { None },
         }
@@ -164,15 +172,73 @@ pub fn sends(world: &mut World, slot: usize, letter: &Letter, now: Timestamp) {
     let (Content::Show { appointment, .. }, false, Some(entry)) = (&letter.content, undecided, world.store.xphone) else {
         return;
     };
+    let of_microphone = Alias::named(&appointment.subject);
     let status = match entry.own_status {
         Some(StatusKind::DoNotDisturb) => 3,
         Some(StatusKind::Busy) => 1,
         _ => 0,
     };
     let phone = if entry.telephone_state & 4 != 0 || entry.meeting == Meeting::Audio { 2 } else { 0 };
-    let shown = if appointment.subject.starts_with("Do not disturb") { 3 } else { 2 };
-    if shown <= phone.max(status) {
+    let own = phone.max(status);
+    let shown = match of_microphone {
+        Some(_) => 1,
+        None if appointment.subject.starts_with("Do not disturb") => 3,
+        None => 2,
+    };
+    if shown <= own {
         world.break_law("nobody's own status is hidden", |_| format!("slot {slot}: {} over {entry:?}", appointment.subject));
+    }
+    let audience = appointment.audience;
+    if of_microphone.is_some() != (audience == Audience::TeamColleagues) {
+        world.break_law("only colleagues see the microphone", |_| format!("{:?} for {audience:?}", appointment.subject));
+    }
+    if let Some(microphone) = of_microphone {
+        shows_microphone(world, microphone, own);
+    }
+}
+
+/// Of the microphone only what is in use shows, no probe, and nothing where Teams has something to show.
+fn shows_microphone(world: &mut World, entry: Alias, own: u8) {
+    let native = world.store.remembered.map_or(Native::Free, |remembered| match remembered.native {
+        TeamsNative::Free => Native::Free,
+        TeamsNative::Call => Native::Call,
+        TeamsNative::Presenting => Native::Presenting,
+        TeamsNative::DoNotDisturb => Native::Undisturbed,
+    });
+    let of_teams = world.oracle.appointment(native, own).filter(|_| world.store.teams_user.is_some());
+    if let Some((subject, _)) = of_teams {
+        world.break_law("the microphone is weaker than Teams", |_| format!("{entry:?} is shown in place of {subject}"));
+    }
+    let clocks_are_right = world.now >= world.oracle.put_off_until && world.replicas.iter().all(|replica| replica.skew == 0);
+    let overheard = &world.oracle.overheard;
+    if !clocks_are_right || overheard.is_or_was_wanted(entry) {
+        return;
+    }
+    if overheard.is_told_of(entry, world.now) {
+        world.break_law("a probe never shows, and the first of the table does", |world| {
+            format!("{entry:?}, not {:?}", world.oracle.overheard.wanted)
+        });
+    } else {
+        world.break_law("only what is in use shows", |_| format!("nobody tells of {entry:?}"));
+    }
+}
+
+/// What reports say of the microphone shows within moments, and ends with them: when they say so, or when they stop.
+pub fn follows_the_microphone(world: &mut World) {
+    let shown = world.xphone.appointment.as_ref().and_then(|held| Alias::named(&held.subject));
+    let in_time = world.leader().is_some() && world.replicas.iter().all(|replica| replica.skew == 0);
+    if !in_time || shown.is_none() && !world.oracle.overheard.is_concerned() {
+        return;
+    }
+    let silent_since = shown.map(|entry| world.oracle.overheard.silent_since(entry));
+    let long = |since: Ms| world.now - since > SILENT_MAX && world.oracle.works_since(world.now - SETTLED_AFTER);
+    if silent_since.is_some_and(long) {
+        world.break_law("what fell silent is gone in 90 s", |_| format!("{shown:?} still shows"));
+    }
+    if world.oracle.is_calm(world.now)
+        && let Err(what) = world.oracle.appointment_verdict(&world.accounts, &world.xphone)
+    {
+        world.break_law("the microphone shows as it is told", |_| what);
     }
 }
 

@@ -1,6 +1,6 @@
 //! Proof by simulation: the real decision between two made-up systems, through thousands of stories full of delays and failures.
 //!
-//! A *story* is expanded from a seed: what people do on both sides, what operators set, and what fails. The *world* plays it, one
+//! A *story* is expanded from a seed: what people do on both sides and at their workstations, what operators set, and what fails. The *world* plays it, one
 //! event after another, with models of Microsoft Teams and XPhone Connect that know nothing of our tables, and with the gateway's
 //! database and tasks in memory, each step by itself so that a crash can fall between any two. The decision is the real one. An
 //! *oracle* says from the rules alone what would be right, and invariants are checked all along. A story that breaks one is shrunk
@@ -14,9 +14,11 @@ mod mailbox;
 mod mutant;
 mod network;
 mod oracle;
+mod overheard;
 mod play;
 mod queue;
 mod replica;
+mod reports;
 mod seed;
 mod shrink;
 mod store;
@@ -26,6 +28,8 @@ mod stream;
 mod tests;
 mod trace;
 mod verdict;
+mod weave;
+mod workstation;
 mod world;
 mod xphone;
 

@@ -1,10 +1,14 @@
 //! Gateways that are wrong on purpose: each feeds or obeys the decision a little wrongly, and the simulation must notice.
 
+use std::sync::Arc;
+
 use jiff::{SignedDuration, Timestamp};
 
-use crate::domain::mapping::TeamsWords;
-use crate::domain::reconcile::{Decision, Snapshot, Source, TeamsObservation, TeamsPush, Timing};
-use crate::domain::slot::{Record, Slot, Suppression, TeamsSlot};
+use crate::domain::mapping::{Meeting, StatusKind, TeamsWords};
+use crate::domain::microphone::{Microphone, MicrophoneSync, PROBE_MAX};
+use crate::domain::policy::{EffectivePolicy, Mode};
+use crate::domain::reconcile::{Decision, Snapshot, Source, TeamsObservation, TeamsPush, Timing, decide};
+use crate::domain::slot::{Appointment, Audience, Record, Slot, Suppression, TeamsSlot};
 
 /// What is wrong with the gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,10 +49,42 @@ pub enum Mutant {
     CoveredForgotten,
     /// XPhone is heard again after a long silence, and nobody is woken.
     SilenceUnnoticed,
+    /// What a workstation reported holds until it reports again.
+    ReportsNeverExpire,
+    /// What begins to use the microphone shows at once.
+    ProbesCount,
+    /// Each report tells of a use that begins.
+    BegunAnew,
+    /// Only reports that tell something new keep it alive.
+    HeartbeatsUnheard,
+    /// That nothing is in use any more is waited for, not heard.
+    EndsUnheard,
+    /// All workstations of a user are one.
+    OneWorkstation,
+    /// Nobody looks again when a probe has become a use, or a workstation has fallen silent.
+    MicrophoneUnwatched,
+    /// The microphone shows in place of a Teams call.
+    MicrophoneBeatsTeams,
+    /// The microphone shows over a call in XPhone and over a status that the person picked.
+    MicrophoneBeatsXphone,
+    /// Where a person removed a Teams call, the microphone takes its place.
+    MicrophoneAfterRemoval,
+    /// That a person removed the microphone's appointment is forgotten when a workstation tells something new.
+    MicrophoneHeldForgotten,
+    /// It is never shown again, though the microphone was free.
+    MicrophoneHeldForGood,
+    /// Everybody sees it.
+    MicrophoneForEverybody,
+    /// The last entry of the table counts, not the first.
+    LastEntryShows,
+    /// Programs that prove no conversation count.
+    IgnoredCount,
+    /// A new table is seen when somebody is decided for anyway.
+    TableUnnoticed,
 }
 
 /// All of them.
-pub const MUTANTS: [Mutant; 17] = [
+pub const MUTANTS: [Mutant; 33] = [
     Mutant::NoGrace,
     Mutant::OverrideDropped,
     Mutant::GivenUpForgotten,
@@ -66,6 +102,22 @@ pub const MUTANTS: [Mutant; 17] = [
     Mutant::NoComparison,
     Mutant::CoveredForgotten,
     Mutant::SilenceUnnoticed,
+    Mutant::ReportsNeverExpire,
+    Mutant::ProbesCount,
+    Mutant::BegunAnew,
+    Mutant::HeartbeatsUnheard,
+    Mutant::EndsUnheard,
+    Mutant::OneWorkstation,
+    Mutant::MicrophoneUnwatched,
+    Mutant::MicrophoneBeatsTeams,
+    Mutant::MicrophoneBeatsXphone,
+    Mutant::MicrophoneAfterRemoval,
+    Mutant::MicrophoneHeldForgotten,
+    Mutant::MicrophoneHeldForGood,
+    Mutant::MicrophoneForEverybody,
+    Mutant::LastEntryShows,
+    Mutant::IgnoredCount,
+    Mutant::TableUnnoticed,
 ];
 
 impl Mutant {
@@ -98,6 +150,11 @@ impl Mutant {
                     }
                 }
             }
+            Self::ReportsNeverExpire => {
+                let now = snapshot.now;
+                snapshot.microphone.in_use.iter_mut().for_each(|program| program.reported_at = now);
+            }
+            Self::ProbesCount => snapshot.microphone.in_use.iter_mut().for_each(|program| program.since -= PROBE_MAX),
             Self::ComparesVisible if snapshot.xphone.is_some_and(|entry| !entry.ours) => snapshot.appointment = Slot::Empty,
             _ => {}
         }
@@ -114,15 +171,60 @@ impl Mutant {
                     decision.session.push = None;
                 }
             }
+            Self::MicrophoneUnwatched if !snapshot.microphone.in_use.is_empty() => {
+                let silent = Snapshot { microphone: Microphone::default(), ..snapshot.clone() };
+                decision.revisit_at = decide(&silent).revisit_at;
+            }
+            Self::MicrophoneBeatsTeams => in_place(&mut decision, snapshot, |alone| alone.policy = nothing_of_teams(alone)),
+            Self::MicrophoneAfterRemoval if matches!(decision.appointment.slot, Slot::Suppressed { .. }) => {
+                in_place(&mut decision, snapshot, |alone| alone.policy = nothing_of_teams(alone));
+            }
+            Self::MicrophoneBeatsXphone => in_place(&mut decision, snapshot, |alone| {
+                if let Some(entry) = &mut alone.xphone {
+                    (entry.telephone_state, entry.meeting, entry.own_status) = (0, Meeting::None, Some(StatusKind::Available));
+                }
+            }),
+            Self::MicrophoneHeldForGood => decision.microphone_held = decision.microphone_held.or(snapshot.microphone_held),
             _ => {}
         }
         decision
+    }
+
+    /// Which table holds.
+    pub(super) fn table(self, sync: Arc<MicrophoneSync>) -> Arc<MicrophoneSync> {
+        match self {
+            Self::IgnoredCount => Arc::new(MicrophoneSync { ignored: Vec::new(), ..(*sync).clone() }),
+            Self::LastEntryShows => {
+                Arc::new(MicrophoneSync { processes: sync.processes.iter().rev().cloned().collect(), ..(*sync).clone() })
+            }
+            _ => sync,
+        }
+    }
+
+    /// Who is to see it.
+    pub(super) fn addressed(self, appointment: Appointment) -> Appointment {
+        let audience = if self == Self::MicrophoneForEverybody { Audience::Everybody } else { appointment.audience };
+        Appointment { audience, ..appointment }
     }
 
     /// From when on a slot counts as set.
     pub(super) fn live_from(self, sent_at: Option<Timestamp>, answered_at: Timestamp) -> Option<Timestamp> {
         if self == Self::LiveFromAnswer { Some(answered_at) } else { sent_at }
     }
+}
+
+/// Where the microphone is in use, decides about the appointment as if what is stronger were not there.
+fn in_place(decision: &mut Decision, snapshot: &Snapshot, without: impl FnOnce(&mut Snapshot)) {
+    if snapshot.microphone.shows(snapshot.now).is_some() {
+        let mut alone = snapshot.clone();
+        without(&mut alone);
+        let other = decide(&alone);
+        (decision.appointment, decision.microphone_held) = (other.appointment, other.microphone_held);
+    }
+}
+
+fn nothing_of_teams(snapshot: &Snapshot) -> EffectivePolicy {
+    EffectivePolicy { mode: Mode::None, ..snapshot.policy }
 }
 
 fn drop_suppression(snapshot: &mut Snapshot, dropped: Suppression) {

@@ -3,6 +3,7 @@
 //! Where the gateway cannot know (what hides behind its own session, what changed back between two reads), both answers are right.
 
 use super::graph::{Account, Held, Preferred, RanOut, Visible};
+use super::overheard::Overheard;
 use super::story::{HOUR, MINUTE, Mode, Ms, SECOND, Setup};
 use super::xphone::{Entry, Server};
 use crate::domain::policy;
@@ -69,6 +70,7 @@ pub struct Oracle {
     pub matched: Option<usize>,
     pub matched_at: Ms,
     pub profiles: u8,
+    pub overheard: Overheard,
     pub tracks: [Track; 3],
     pub natives: [(Native, Ms); 2],
     /// Since when each slot has no cause; `None`: it has one.
@@ -134,6 +136,7 @@ impl Oracle {
             matched: Some(0),
             matched_at: 0,
             profiles: setup.profiles,
+            overheard: Overheard::new(setup.table),
             tracks: [track; 3],
             natives: [(Native::Free, 0); 2],
             gone_since: [Some(0); 3],
@@ -210,19 +213,38 @@ impl Oracle {
         }
     }
 
-    pub fn appointment_removed(&mut self, now: Ms) {
-        self.suppress(0, Suppressed::Yes, now);
+    /// What should show of the microphone, from now on; whether that is something else than before.
+    pub fn overhear(&mut self, now: Ms) -> bool {
+        self.overheard.observe(now, self.last_fault)
+    }
+
+    pub fn appointment_removed(&mut self, of_microphone: bool, now: Ms) {
+        if of_microphone {
+            self.overheard.removed(now);
+        } else {
+            self.suppress(0, Suppressed::Yes, now);
+        }
     }
 
     /// Its end came. `pending`: a push about it was on its way, which may set it again.
-    pub fn appointment_ended(&mut self, pending: bool, now: Ms) {
+    pub fn appointment_ended(&mut self, of_microphone: bool, pending: bool, now: Ms) {
         self.disturbed(now, false);
+        if of_microphone {
+            self.overheard.ended(pending || self.jumped, now);
+            return;
+        }
         self.suppress(0, if pending || self.jumped { Suppressed::Perhaps } else { Suppressed::Yes }, now);
     }
 
     /// The gateway set it again, or deleted it, before it can have noticed.
-    pub fn appointment_pushed(&mut self, now: Ms) {
+    pub fn appointment_pushed(&mut self, of_microphone: bool, now: Ms) {
         self.soften(0, now);
+        self.overheard.pushed(self.last_fault, now);
+        // Of whom Teams tells nothing, nobody hears either that a call has ended: the microphone takes its place.
+        let untold = self.mode == Mode::Nothing || self.matched.is_none();
+        if of_microphone && untold && self.tracks[0].suppressed == Suppressed::Yes {
+            self.tracks[0].suppressed = Suppressed::Perhaps;
+        }
     }
 
     /// The preferred presence was cleared, perhaps before it can have been noticed what a person did to it.
@@ -260,6 +282,7 @@ impl Oracle {
         self.jumped = true;
         self.put_off_until = now + PUT_OFF_MAX;
         self.faulty_until(now + PUT_OFF_MAX);
+        self.overheard.clock_jumped(now);
         for slot in 0..3 {
             if self.cause(slot).is_some() && self.tracks[slot].suppressed == Suppressed::No {
                 self.suppress(slot, Suppressed::Perhaps, now);

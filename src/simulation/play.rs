@@ -19,6 +19,8 @@ const PUSHES_UNCAUSED_MAX: u32 = 2;
 
 /// Decisions that a quiet hour may take: one a sweep while something is shown in Teams, and renewals.
 const QUIET_DECISIONS_MAX: u32 = 120;
+/// Beside these: when a workstation tells something new, when that is no probe any more, and when it would end.
+const DECISIONS_PER_NEWS: u32 = 3;
 
 /// What became of a story.
 pub struct Played {
@@ -53,7 +55,9 @@ impl World {
     fn beat(&mut self, beat: &Beat) {
         self.rng = fastrand::Rng::with_seed(beat.seed);
         self.tell(|_| format!("* {:?}", beat.step));
-        self.disturb(false);
+        if !beat.step.is_of_microphone() {
+            self.disturb(false);
+        }
         let now = self.now;
         match beat.step {
             Step::Teams(client) => self.account().client = client,
@@ -70,8 +74,9 @@ impl World {
             Step::PickStatus(kind) => self.xphone.picked = kind.map(|kind| (kind, now)),
             Step::XphoneClient(connected) => self.xphone.client = connected,
             Step::RemoveAppointment => {
+                let of_microphone = self.xphone.shows_microphone();
                 if self.xphone.take(Gone::Removed) {
-                    self.oracle.appointment_removed(now);
+                    self.oracle.appointment_removed(of_microphone, now);
                 }
             }
             Step::Policy(set, shadow) => {
@@ -79,6 +84,12 @@ impl World {
                 (self.oracle.mode, self.oracle.shadow) = (set, shadow);
                 self.store.wake();
             }
+            Step::Microphone(table) => {
+                self.oracle.overheard.table = table;
+                self.store.set_table(table, self.mutant);
+            }
+            Step::Use { workstation, program, lasting } => self.begin_use(workstation, program, lasting),
+            Step::Silence { workstation, how, lasting } => self.put_out(workstation, how, lasting),
             Step::Match(account) => {
                 let clock = self.clock(0);
                 self.store.rematch(account.map(teams_user), clock);
@@ -118,7 +129,9 @@ impl World {
         if let Some(index) = FAULTS.iter().position(|known| *known == fault) {
             self.faults[index] = self.faults[index].max(self.now + lasting);
         }
-        self.oracle.faulty_until(self.now + lasting);
+        if !fault.is_of_reports() {
+            self.oracle.faulty_until(self.now + lasting);
+        }
         self.at(self.now + lasting, Event::Ends);
         if fault == Fault::XphoneDown && self.listener.connected {
             self.cut();
@@ -154,10 +167,10 @@ impl World {
         self.settle_down();
         self.run_until(self.oracle.calm_from().max(self.now + SETTLED_AFTER) + SECOND);
         self.judge();
-        let (pushes, causes, reads, decisions) = (self.pushes, self.causes, self.reads, self.decisions);
+        let (pushes, causes, reads, decisions, news) = (self.pushes, self.causes, self.reads, self.decisions, self.news);
         self.run_until(self.now + HOUR);
         self.judge();
-        if self.decisions - decisions > QUIET_DECISIONS_MAX {
+        if self.decisions - decisions > QUIET_DECISIONS_MAX + DECISIONS_PER_NEWS * (self.news - news) {
             self.break_law("nothing happens, nothing is decided", |world| {
                 format!("{} decisions in a quiet hour", world.decisions - decisions)
             });
@@ -177,6 +190,7 @@ impl World {
     /// The gateway is dead for good: nothing it showed may stay for long.
     fn outlive(&mut self) {
         self.die();
+        self.leave_workstations();
         let died = self.now;
         self.tell(|_| "every replica dies for good".to_owned());
         self.run_until(died + 15 * MINUTE + 20 * SECOND);

@@ -6,6 +6,7 @@ use super::gateway::Activity;
 use super::graph::Visible;
 use super::network::{Answer, Call};
 use super::story::Ms;
+use super::workstation::Programs;
 use super::xphone::Entry;
 
 /// Something that happens at a moment.
@@ -25,6 +26,12 @@ pub enum Event {
     Connect { life: u32 },
     /// A replica is back.
     Restart { replica: usize, life: u32 },
+    /// At a workstation something is due.
+    Workstation(usize),
+    /// A report reaches the gateway; `astray`: late, or a copy.
+    Reported { workstation: usize, number: u32, programs: Programs, astray: bool },
+    /// Its answer reaches the agent.
+    ReportAnswered { workstation: usize, number: u32, taken: bool },
     /// Something ends by itself about now.
     Ends,
 }

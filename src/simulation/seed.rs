@@ -1,12 +1,21 @@
 //! A seed expands into a story: a few themes that meet one another, and pauses from none to more than a day.
 
 use super::graph::{Client, Preferred};
-use super::story::{APART_MAX, Beat, FAULTS, Fault, HOUR, JUMP_MAX, MINUTE, Mode, Ms, SECOND, Setup, Step, Story};
+use super::story::{
+    APART_MAX, Beat, FAULTS, Fault, HOUR, JUMP_MAX, MINUTE, Mode, Ms, SECOND, SIDES_FAULTS, Setup, Step, Story, Table,
+};
 use super::xphone::{Kind, Meeting};
 
 impl Story {
     /// The story of a seed.
     pub fn of(seed: u64) -> Self {
+        let mut story = Self::of_sides(seed);
+        story.weave();
+        story
+    }
+
+    /// Without the microphone.
+    fn of_sides(seed: u64) -> Self {
         let mut rng = fastrand::Rng::with_seed(seed);
         let setup = Setup {
             replicas: 1 + usize::from(rng.u8(0..3) == 0),
@@ -14,6 +23,7 @@ impl Story {
             profiles: rng.u8(0..4),
             numbered: rng.bool(),
             conference_wins: rng.bool(),
+            table: Table::Off,
             dies: rng.u8(0..8) == 0,
         };
         let themes = Themes::of(&mut rng, setup.replicas);
@@ -52,7 +62,7 @@ impl Themes {
         if rng.u8(0..4) != 0 {
             weights[7] = 0;
         }
-        Self { weights, replicas, fault: FAULTS[rng.usize(..FAULTS.len())] }
+        Self { weights, replicas, fault: FAULTS[rng.usize(..SIDES_FAULTS)] }
     }
 
     fn step(&self, rng: &mut fastrand::Rng) -> Step {
@@ -62,7 +72,7 @@ impl Themes {
             1 => xphone(rng),
             2 => hand(rng),
             3 => policy(rng),
-            4 if rng.u8(0..3) == 0 => Step::Fault(FAULTS[rng.usize(..FAULTS.len())], lasting(rng)),
+            4 if rng.u8(0..3) == 0 => Step::Fault(FAULTS[rng.usize(..SIDES_FAULTS)], lasting(rng)),
             4 => Step::Fault(self.fault, lasting(rng)),
             5 => pick(
                 rng,
@@ -83,7 +93,7 @@ impl Themes {
 }
 
 /// One of several, by weight.
-fn pick<T: Copy>(rng: &mut fastrand::Rng, choices: &[(u32, T)]) -> T {
+pub fn pick<T: Copy>(rng: &mut fastrand::Rng, choices: &[(u32, T)]) -> T {
     let mut at = rng.u32(..choices.iter().map(|(weight, _)| *weight).sum::<u32>());
     for (weight, choice) in choices {
         match at.checked_sub(*weight) {
@@ -108,7 +118,7 @@ fn pause(rng: &mut fastrand::Rng) -> Ms {
     rng.i64(from..to)
 }
 
-fn lasting(rng: &mut fastrand::Rng) -> Ms {
+pub fn lasting(rng: &mut fastrand::Rng) -> Ms {
     let (from, to) = pick(rng, &[(12, (SECOND, 2 * MINUTE)), (9, (2 * MINUTE, 20 * MINUTE)), (1, (20 * MINUTE, 4 * HOUR))]);
     rng.i64(from..to)
 }

@@ -110,7 +110,10 @@ fn candidates(story: &Story) -> impl Iterator<Item = Story> {
         lasting(story.beats[index].step).into_iter().flat_map(shorter).map(move |lasting| {
             let mut smaller = story.clone();
             match &mut smaller.beats[index].step {
-                Step::Fault(_, held) | Step::Crash { down_for: held, .. } => *held = lasting,
+                Step::Fault(_, held)
+                | Step::Crash { down_for: held, .. }
+                | Step::Use { lasting: held, .. }
+                | Step::Silence { lasting: held, .. } => *held = lasting,
                 _ => {}
             }
             smaller
@@ -121,7 +124,10 @@ fn candidates(story: &Story) -> impl Iterator<Item = Story> {
 
 fn lasting(step: Step) -> Option<Ms> {
     match step {
-        Step::Fault(_, lasting) | Step::Crash { down_for: lasting, .. } => Some(lasting),
+        Step::Fault(_, lasting)
+        | Step::Crash { down_for: lasting, .. }
+        | Step::Use { lasting, .. }
+        | Step::Silence { lasting, .. } => Some(lasting),
         _ => None,
     }
 }

@@ -1,13 +1,17 @@
 //! The gateway's database as the simulation keeps it: one user's row, three slots, three mailboxes; each function is one transaction.
 
+use std::sync::Arc;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::mailbox::Letter;
 use super::mutant::Mutant;
+use super::reports::Row;
+use super::story::{Setup, WORKSTATIONS};
 use crate::domain::expiry;
 use crate::domain::ids::TeamsUserId;
 use crate::domain::mapping::{TeamsWords, XphoneEntry, own_status};
-use crate::domain::microphone::Microphone;
+use crate::domain::microphone::MicrophoneSync;
 use crate::domain::policy::{EffectivePolicy, Level, Mode};
 use crate::domain::reconcile::{Profile, Remembered, Snapshot, Source, TeamsObservation};
 use crate::domain::slot::{Held, Live, Pending, Record, Shown, Sighting, Slot, TeamsSlot};
@@ -65,8 +69,9 @@ pub struct Store {
     pub heard_at: Option<Timestamp>,
     pub revisit_at: Option<Timestamp>,
     pub decided_at: Option<Timestamp>,
-    /// What the workstation reported last, and that it is not shown again.
-    pub microphone: Microphone,
+    /// What is told of the microphone, what workstations reported, and that it is not shown again.
+    pub sync: Arc<MicrophoneSync>,
+    pub reports: [Option<Row>; WORKSTATIONS],
     pub microphone_held: Option<Held>,
     pub appointment: AppointmentRow,
     /// The session and the preferred presence.
@@ -76,9 +81,9 @@ pub struct Store {
 }
 
 impl Store {
-    pub fn new(mode: Mode, teams_user: TeamsUserId, profiles: Vec<Profile>, now: Timestamp) -> Self {
+    pub fn new(setup: Setup, teams_user: TeamsUserId, profiles: Vec<Profile>, sync: Arc<MicrophoneSync>, now: Timestamp) -> Self {
         Self {
-            mode,
+            mode: super::oracle::mode(setup.mode),
             shadow: false,
             teams_user: Some(teams_user),
             profiles,
@@ -91,7 +96,8 @@ impl Store {
             heard_at: None,
             revisit_at: Some(now),
             decided_at: None,
-            microphone: Microphone::default(),
+            sync,
+            reports: [None, None],
             microphone_held: None,
             appointment: AppointmentRow { slot: Slot::Empty, reached_at: None, settled_at: None },
             teams: [TeamsRow::default(); 2],
@@ -217,7 +223,7 @@ impl Store {
             xphone_heard_at: self.heard_at,
             profiles: self.profiles.clone(),
             busy_status: Some(super::BUSY_STATUS),
-            microphone: self.microphone.clone(),
+            microphone: self.microphone(),
             microphone_held: self.microphone_held,
             appointment: self.appointment.slot.clone(),
             session: self.teams_slot(SESSION),

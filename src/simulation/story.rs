@@ -21,6 +21,33 @@ pub const MINUTE: Ms = 60 * SECOND;
 /// One hour.
 pub const HOUR: Ms = 60 * MINUTE;
 
+/// The user's workstations.
+pub const WORKSTATIONS: usize = 2;
+/// Programs that may use a microphone.
+pub const PROGRAMS: usize = 3;
+
+/// What keeps a workstation's agent from reporting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outage {
+    /// It is gone at once.
+    Killed,
+    /// Asked to end, it says that nothing is in use.
+    Ended,
+    /// The whole machine sleeps; the agent goes on where it was.
+    Asleep,
+}
+
+/// Which programs are told of, the first first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Table {
+    Off,
+    ZoomFirst,
+    /// And Zoom's recorder proves no conversation.
+    ChromeFirst,
+    /// Zoom is in the table, and not told of.
+    ZoomSilent,
+}
+
 /// What is synchronised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
@@ -57,10 +84,15 @@ pub enum Fault {
     XphoneRefuses,
     XphoneSlow,
     EventsLost,
+    ReportsLost,
+    /// A copy of each comes, too, up to a minute later: perhaps after what was said since.
+    ReportsDoubled,
+    /// By up to a minute: longer than the agent waits.
+    ReportsLate,
 }
 
 /// Every fault that lasts.
-pub const FAULTS: [Fault; 16] = [
+pub const FAULTS: [Fault; 19] = [
     Fault::NotificationsLost,
     Fault::NotificationsDoubled,
     Fault::NotificationsLate,
@@ -77,7 +109,13 @@ pub const FAULTS: [Fault; 16] = [
     Fault::XphoneRefuses,
     Fault::XphoneSlow,
     Fault::EventsLost,
+    Fault::ReportsLost,
+    Fault::ReportsDoubled,
+    Fault::ReportsLate,
 ];
+
+/// The first of them are about both sides; the others are about workstations' reports.
+pub const SIDES_FAULTS: usize = 16;
 
 /// One thing that happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,6 +134,20 @@ pub enum Step {
     /// The person removes the appointment.
     RemoveAppointment,
     Policy(Mode, bool),
+    /// What is told of the microphone.
+    Microphone(Table),
+    /// A program uses the microphone.
+    Use {
+        workstation: usize,
+        program: usize,
+        lasting: Ms,
+    },
+    /// A workstation falls silent.
+    Silence {
+        workstation: usize,
+        how: Outage,
+        lasting: Ms,
+    },
     /// Which Teams user the person is matched with.
     Match(Option<usize>),
     Fault(Fault, Ms),
@@ -115,6 +167,24 @@ pub enum Step {
     },
 }
 
+impl Step {
+    /// Whether it is about the microphone alone: what it changes is known to the second.
+    pub fn is_of_microphone(self) -> bool {
+        match self {
+            Self::Microphone(_) | Self::Use { .. } | Self::Silence { .. } => true,
+            Self::Fault(fault, _) => fault.is_of_reports(),
+            _ => false,
+        }
+    }
+}
+
+impl Fault {
+    /// Whether only workstations' reports suffer.
+    pub fn is_of_reports(self) -> bool {
+        FAULTS[SIDES_FAULTS..].contains(&self)
+    }
+}
+
 /// A step, and the time before it; its own seed makes delays the same when other steps are taken out.
 #[derive(Clone, Copy, Debug)]
 pub struct Beat {
@@ -132,6 +202,7 @@ pub struct Setup {
     /// Graph tells sequence numbers.
     pub numbered: bool,
     pub conference_wins: bool,
+    pub table: Table,
     /// In the end every replica dies for good.
     pub dies: bool,
 }
@@ -166,6 +237,12 @@ impl fmt::Display for Story {
                     writeln!(f, "replica {replica} crashes after {after} more steps, for {}", Clock(down_for))?;
                 }
                 Step::Jump { replica, by } => writeln!(f, "the clock of replica {replica} jumps by {}", Clock(by))?,
+                Step::Use { workstation, program, lasting } => {
+                    writeln!(f, "program {program} uses the microphone of workstation {workstation} for {}", Clock(lasting))?;
+                }
+                Step::Silence { workstation, how, lasting } => {
+                    writeln!(f, "the agent of workstation {workstation} is {how:?} for {}", Clock(lasting))?;
+                }
                 step => writeln!(f, "{step:?}")?,
             }
         }

@@ -8,9 +8,9 @@ use super::queue::Event;
 use super::story::Fault;
 use super::world::World;
 use super::xphone::{Appointment, Entry, Gone, Kind};
-use crate::domain::mapping::{self, StatusKind, XphoneEntry};
+use crate::domain::mapping::{self, Cause, StatusKind, XphoneEntry};
 use crate::domain::presence::Presence;
-use crate::domain::slot::{self, Look, Shown, Sighting};
+use crate::domain::slot::{self, Look, Shown, Sighting, Slot};
 
 impl World {
     /// XPhone tells whoever listens.
@@ -80,6 +80,11 @@ impl World {
                 let sighting = if gone == Gone::Lost { Sighting::Lost } else { Sighting::Removed };
                 self.tell(|_| format!("the appointment is gone: {sighting:?}"));
                 self.changed_at = self.now;
+                let recorded =
+                    matches!(&self.store.appointment.slot, Slot::Shown(shown) if shown.cause == Some(Cause::Microphone));
+                if recorded && sighting == Sighting::Removed {
+                    self.oracle.overheard.seen_gone();
+                }
                 self.store.record_sighting(sighting);
             }
             Some(found) => {

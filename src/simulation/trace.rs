@@ -40,6 +40,9 @@ pub fn describe(snapshot: &Snapshot, decision: &Decision) -> Option<String> {
             parts.push(format!("{name}: {push}, {:?}, {record}, live {live:?}", decided.reason));
         }
     }
+    if snapshot.microphone_held != decision.microphone_held {
+        parts.push(format!("the microphone is held: {:?}", decision.microphone_held.map(|held| held.why)));
+    }
     if decision.read_teams {
         parts.push("read Teams".to_owned());
     }

@@ -2,6 +2,7 @@
 
 use super::graph::Account;
 use super::oracle::{BUSY, Cause, FREE, NATIVES, Native, Oracle, PHONE, Suppressed, UNDISTURBED, is_hidden};
+use super::overheard::Alias;
 use super::story::{MINUTE, Mode, Ms, SECOND};
 use super::xphone::{Entry, Server};
 
@@ -45,18 +46,38 @@ impl Oracle {
         let shown = xphone.appointment.as_ref().map(|held| (held.subject.as_str(), held.profile));
         let own = own_level(xphone.entry());
         let natives = self.natives_of(accounts);
-        let right = |native: Native| match self.appointment(native, own) {
-            None => shown.is_none(),
-            wanted => self.allowed(0, native.cause()).iter().any(|allowed| shown == wanted.filter(|_| *allowed)),
+        let right = |native: Native| {
+            let wanted = self.appointment(native, own).filter(|_| self.matched.is_some());
+            // What has ended keeps nothing free any more.
+            let over = wanted.is_none() && native.cause().is_none();
+            let allowed = if over { &[true] } else { self.allowed(0, native.cause()) };
+            allowed.iter().any(|allowed| match wanted {
+                Some(wanted) => shown == Some(wanted).filter(|_| *allowed),
+                None => self.microphone_is_right(shown, own, *allowed),
+            })
         };
-        if self.matched.is_none() && shown.is_some() || self.matched.is_some() && !natives.iter().any(|native| right(*native)) {
+        if !natives.iter().any(|native| right(*native)) {
             return Err(format!("XPhone has {shown:?}; {}", self.facts(&natives, own)));
         }
         Ok(())
     }
 
+    /// Where nothing of Teams is to show. `free`: nothing of Teams was undone there; what was keeps the whole place free.
+    fn microphone_is_right(&self, shown: Option<(&str, Option<usize>)>, own: u8, free: bool) -> bool {
+        let Some((subject, profile)) = shown else {
+            return !self.microphone_may_show(own, free) || self.overheard.may_show(None);
+        };
+        let entry = Alias::named(subject).filter(|_| profile.is_none() && self.microphone_may_show(own, free));
+        entry.is_some_and(|entry| self.overheard.may_show(Some(entry)))
+    }
+
+    fn microphone_may_show(&self, own: u8, free: bool) -> bool {
+        let untold = self.mode == Mode::Nothing || self.matched.is_none();
+        own < BUSY && (free || untold)
+    }
+
     fn natives_of(&self, accounts: &[Account; 2]) -> Vec<Native> {
-        self.matched.map(|index| possible(&accounts[index], self.natives[index].0)).unwrap_or_default()
+        self.matched.map_or(vec![Native::Free], |index| possible(&accounts[index], self.natives[index].0))
     }
 
     fn teams_verdict(&self, accounts: &[Account; 2], xphone: &Server) -> Result<(), String> {
@@ -81,8 +102,8 @@ impl Oracle {
     fn facts(&self, natives: &[Native], own: u8) -> String {
         let suppressed = self.tracks.map(|track| track.suppressed);
         format!(
-            "Teams {natives:?}, XPhone {own} {:?}, policy {:?} shadow {}, suppressed {suppressed:?}",
-            self.entry, self.mode, self.shadow
+            "Teams {natives:?}, XPhone {own} {:?}, policy {:?} shadow {}, suppressed {suppressed:?}, microphone {:?} held {:?}",
+            self.entry, self.mode, self.shadow, self.overheard.wanted, self.overheard.held
         )
     }
 
@@ -100,7 +121,7 @@ impl Oracle {
     }
 
     /// The appointment that the facts ask for.
-    fn appointment(&self, native: Native, own: u8) -> Option<(&'static str, Option<usize>)> {
+    pub fn appointment(&self, native: Native, own: u8) -> Option<(&'static str, Option<usize>)> {
         let level = native.level(self.mode);
         if !self.lets_through(level) {
             return None;
@@ -119,7 +140,7 @@ impl Oracle {
         let index = self.matched?;
         let works_since = self.last_fault.max(self.matched_at);
         let (native, since) = self.natives[index];
-        let appointment = xphone.appointment.as_ref().filter(|_| native == Native::Free);
+        let appointment = xphone.appointment.as_ref().filter(|_| native == Native::Free && !xphone.shows_microphone());
         let appointment = appointment.map(|held| ("appointment", held.set_at.max(since).max(self.hidden_at), OUTLIVES_MAX));
         // What a fault kept from being heard is found by the next snapshot.
         let heard = |gone: Ms| gone.max(works_since + MINUTE);

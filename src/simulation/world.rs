@@ -10,9 +10,10 @@ use super::oracle::Oracle;
 use super::queue::{At, Event};
 use super::replica::{Listener, Replica};
 use super::store::{APPOINTMENT, PREFERRED, SESSION, Store};
-use super::story::{FAULTS, Fault, MINUTE, Ms, SECOND, Setup, Story};
+use super::story::{FAULTS, Fault, MINUTE, Ms, SECOND, Setup, Story, WORKSTATIONS};
+use super::workstation::{Workstation, workstations};
 use super::xphone::Server;
-use super::{laws, profiles, teams_user};
+use super::{laws, profiles, reports, teams_user};
 
 /// Where true time begins.
 const EPOCH: Ms = 1_700_000_000_000;
@@ -36,6 +37,7 @@ pub struct World {
     pub mutant: Mutant,
     pub accounts: [Account; 2],
     pub xphone: Server,
+    pub workstations: [Workstation; WORKSTATIONS],
     pub store: Store,
     pub replicas: Vec<Replica>,
     pub listener: Listener,
@@ -62,6 +64,8 @@ pub struct World {
     /// Reads that confirm.
     pub reads: u32,
     pub decisions: u32,
+    /// Reports that told the gateway something new.
+    pub news: u32,
     /// When a notification came last that was later than promised.
     pub late_at: Ms,
     /// When our session was cleared over a call of Teams.
@@ -88,7 +92,8 @@ impl World {
             mutant,
             accounts: [Account::new(setup.conference_wins), Account::new(setup.conference_wins)],
             xphone: Server::new(),
-            store: Store::new(super::oracle::mode(setup.mode), teams_user(0), profiles(setup.profiles), begin),
+            workstations: workstations(),
+            store: Store::new(setup, teams_user(0), profiles(setup.profiles), mutant.table(reports::sync(setup.table)), begin),
             replicas: (0..setup.replicas).map(|_| Replica::default()).collect(),
             listener: Listener::default(),
             oracle: Oracle::new(setup),
@@ -104,6 +109,7 @@ impl World {
             since_cause: [0; 3],
             reads: 0,
             decisions: 0,
+            news: 0,
             late_at: Ms::MIN / 2,
             cleared_at: None,
             broken: None,
@@ -200,6 +206,9 @@ impl World {
             Event::Streamed { connection, sequence, entry } => self.streamed(connection, sequence, entry),
             Event::Connect { life } => self.connect(life),
             Event::Restart { replica, life } => self.restart(replica, life),
+            Event::Workstation(workstation) => self.tend(workstation),
+            Event::Reported { workstation, number, programs, astray } => self.reported(workstation, number, programs, astray),
+            Event::ReportAnswered { workstation, number, taken } => self.report_answered(workstation, number, taken),
             Event::Ends => {
                 self.ends_at = None;
                 self.changed_at = self.now;
@@ -227,10 +236,11 @@ impl World {
                 self.notify(index, visible, number);
             }
         }
+        let of_microphone = self.xphone.shows_microphone();
         if self.xphone.run_out(now) {
             self.tell(|_| "XPhone: the appointment ended".to_owned());
             let pending = self.store.letters[APPOINTMENT].is_some();
-            self.oracle.appointment_ended(pending, now);
+            self.oracle.appointment_ended(of_microphone, pending, now);
             self.caused();
         }
         if let Some((sequence, entry)) = self.xphone.note() {
@@ -239,17 +249,36 @@ impl World {
             self.emit(sequence, entry);
         }
         self.oracle.observe(now, &self.accounts, &self.xphone);
+        self.overhear();
         laws::comes_to_light(self);
         laws::uncovers(self);
+        laws::follows_the_microphone(self);
         if let Some(what) = self.oracle.outlived(now, &self.accounts, &self.xphone).filter(|_| self.leader().is_some()) {
             self.break_law("nothing outlives its cause", |_| what);
         }
         self.plan();
         let appointment = self.xphone.appointment.as_ref().map(|held| held.end);
-        let end = [self.accounts[0].next_end(), self.accounts[1].next_end(), appointment].into_iter().flatten().min();
+        let told = self.oracle.overheard.next_change(now);
+        let end = [self.accounts[0].next_end(), self.accounts[1].next_end(), appointment, told].into_iter().flatten().min();
         if let Some(end) = end.filter(|end| self.ends_at.is_none_or(|at| *end < at)) {
             self.ends_at = Some(end);
             self.at(end, Event::Ends);
+        }
+    }
+
+    /// What is known of the microphone from now on.
+    fn overhear(&mut self) {
+        if !self.oracle.overheard.begun {
+            return;
+        }
+        let now = self.now;
+        self.witness();
+        if self.oracle.overhear(now) {
+            self.tell(|world| format!("the microphone may show {:?}", world.oracle.overheard.wanted));
+            self.changed_at = now;
+            // It shows in XPhone alone.
+            self.causes += 1;
+            self.since_cause[APPOINTMENT] = 0;
         }
     }
 
@@ -259,7 +288,7 @@ impl World {
         self.faults = [self.now; FAULTS.len()];
         let held = std::mem::take(&mut self.heap);
         for mut at in held {
-            if matches!(at.event, Event::Notified { .. }) {
+            if matches!(at.event, Event::Notified { .. } | Event::Reported { .. }) {
                 at.time = at.time.min(self.now + 10 * SECOND);
             }
             if matches!(at.event, Event::Restart { .. }) {

@@ -1,5 +1,6 @@
 //! XPhone Connect as the simulation knows it: one user's telephone, meeting, status and appointment, and the stream of events.
 
+use super::overheard;
 use super::story::Ms;
 use crate::domain::slot::Audience;
 
@@ -136,6 +137,11 @@ impl Server {
         self.sequence += 1;
         self.events.push((self.sequence, entry));
         Some((self.sequence, entry))
+    }
+
+    /// Whether the appointment is about the microphone.
+    pub fn shows_microphone(&self) -> bool {
+        self.appointment.as_ref().is_some_and(|held| overheard::Alias::named(&held.subject).is_some())
     }
 
     /// Sets or replaces the appointment; `false`: its end is refused.

@@ -25,7 +25,7 @@ use crate::tasks::listener::Listener;
 use crate::tasks::logins::Logins;
 use crate::tasks::opener::Opener;
 use crate::tasks::policies::Policies;
-use crate::tasks::reconciler::{Purpose, Reconciler};
+use crate::tasks::reconciler::{Decider, Purpose, Reconciler};
 use crate::tasks::subscriptions::{Addresses, Subscriptions};
 use crate::tasks::sweep::Sweep;
 use crate::tasks::templates::Templates;
@@ -67,6 +67,9 @@ impl Parts<'_> {
         let (activators, replica) = (|| self.activators.clone(), self.replica);
         let (tenant, origin) = (graph_config.tenant_id, self.config.xphone.origin.clone());
         let keys = Mutex::new((BTreeSet::new(), PrivateKeys::default()));
+        let decider = self.decider(Purpose::Serve);
+        let opener = Opener::start().map_err(StartError::Threads)?;
+        let backlog = opener.backlog().clone();
         let verifier = Arc::new(TokenVerifier::new(graph_config, http.clone(), clock())?);
         Ok(Tasks {
             directory: Directory {
@@ -108,13 +111,13 @@ impl Parts<'_> {
                 clock: clock(),
                 metrics: metrics(),
                 tracer: self.tracer.clone(),
-                activators: activators(),
                 keys,
-                opener: Opener::start().map_err(StartError::Threads)?,
+                opener,
+                decider: Arc::clone(&decider),
             },
             lifecycle: Lifecycle { store: store(), tenant, clock: clock(), metrics: metrics(), activators: activators() },
             policies: Policies { store: store(), clock: clock(), activators: activators() },
-            reconciler: self.reconciler(Purpose::Serve),
+            reconciler: Reconciler(decider),
             heartbeat: Heartbeat {
                 store: store(),
                 graph: Arc::clone(&graph),
@@ -126,7 +129,7 @@ impl Parts<'_> {
             templates: self.templates(&xphone),
             xphone_dispatcher: self.xphone_dispatcher(xphone),
             teams_dispatcher: self.teams_dispatcher(graph),
-            confirmer: Confirmer(Arc::clone(&reading)),
+            confirmer: Confirmer { reading: Arc::clone(&reading), backlog },
             sweep: self.sweep(reading),
             logins: people.map(|people| Logins { store: store(), people, replica, clock: clock() }),
             upkeep: Upkeep {
@@ -138,8 +141,8 @@ impl Parts<'_> {
         })
     }
 
-    pub(super) fn reconciler(&self, purpose: Purpose) -> Reconciler {
-        Reconciler {
+    pub(super) fn decider(&self, purpose: Purpose) -> Arc<Decider> {
+        Arc::new(Decider {
             store: self.store.clone(),
             clock: self.clock.clone(),
             terms: self.config.terms(),
@@ -147,7 +150,7 @@ impl Parts<'_> {
             metrics: self.metrics.clone(),
             tracer: self.tracer.clone(),
             activators: self.activators.clone(),
-        }
+        })
     }
 
     fn sweep(&self, reading: Arc<Reading>) -> Sweep {

@@ -21,6 +21,7 @@ use crate::store::{Store, StoreError};
 use crate::tasks::confirmer::Confirmer;
 use crate::tasks::dispatcher::{Dispatcher, TeamsCourier, XphoneCourier};
 use crate::tasks::driver::{Task, chain};
+use crate::tasks::opener::Backlog;
 use crate::tasks::reconciler::{Purpose, Reconciler};
 use crate::tasks::subscriptions::{account_token, is_ours};
 use crate::tasks::{Activators, Progress, TaskError};
@@ -91,10 +92,10 @@ impl Withdrawal {
         let graph = Arc::new(parts.graph(http.clone())?);
         let xphone = Arc::new(XPhone::new(&config.xphone, clock.clone())?);
         Ok(Self {
-            reconciler: parts.reconciler(Purpose::Withdraw),
+            reconciler: Reconciler(parts.decider(Purpose::Withdraw)),
             xphone_dispatcher: parts.xphone_dispatcher(Arc::clone(&xphone)),
             teams_dispatcher: parts.teams_dispatcher(Arc::clone(&graph)),
-            confirmer: Confirmer(Arc::new(parts.reading(Arc::clone(&graph)))),
+            confirmer: Confirmer { reading: Arc::new(parts.reading(Arc::clone(&graph))), backlog: Backlog::default() },
             delegated: Delegated::new(&config.graph, http, clock.clone())?,
             origin: config.xphone.origin.clone(),
             client_id: config.graph.client_id,

@@ -1,4 +1,6 @@
-//! The reconciler's two statements on everything: load the snapshots of those whose time has come, store what was decided.
+//! The reconciler's statements on everything: load the snapshots of those whose time has come, store what was decided.
+
+pub mod told;
 
 use std::collections::HashMap;
 
@@ -6,6 +8,7 @@ use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
 use uuid::Uuid;
 
+use self::told::Told;
 use super::feed::Feed;
 use super::policy::due as policy_due;
 use super::timeline::{Decisions, Trials};
@@ -40,6 +43,8 @@ pub struct Due {
     pub policy_from: Option<Uuid>,
     /// Where the change behind it is followed.
     pub trace: Option<TraceContext>,
+    /// What a notification told just now: it is recorded together with what is decided.
+    pub told: Option<Told>,
 }
 
 /// What was decided for a user.
@@ -60,6 +65,7 @@ struct StateRow {
     teams_id: Option<Uuid>,
     teams_availability: Option<String>,
     teams_activity: Option<String>,
+    teams_sequence: Option<String>,
     teams_source: Option<String>,
     teams_observed_at: Option<jiff_sqlx::Timestamp>,
     read_availability: Option<String>,
@@ -79,6 +85,7 @@ struct StateRow {
     session_reason: Option<String>,
     preferred_reason: Option<String>,
     on_trial: i16,
+    in_teams: bool,
     microphone_held: Option<String>,
     microphone_held_since: Option<jiff_sqlx::Timestamp>,
     policy_from: Option<Uuid>,
@@ -124,33 +131,53 @@ pub async fn load_due(tx: &mut Tx<'_>, now: Timestamp, terms: Terms, limit: usiz
 /// # Errors
 /// As [`load_due`].
 pub async fn load(tx: &mut Tx<'_>, users: &[Uuid], now: Timestamp, terms: Terms) -> Result<Vec<Due>, StoreError> {
+    let states = load_states(tx, users).await?;
+    complete(tx, states, now, terms).await
+}
+
+/// The rows of some users, and what is set for them.
+macro_rules! states {
+    ($which:literal, $ids:expr) => {
+        sqlx::query_as!(
+            StateRow,
+            r#"
+            select s.user_guid, p.teams_id, s.teams_availability, s.teams_activity, s.teams_sequence, s.teams_source,
+                s.teams_observed_at, s.read_availability, s.read_activity, s.read_at, s.native, s.native_since, s.xphone_telephone_state,
+                s.xphone_meeting, s.xphone_status_guid, s.xphone_ours, s.changed_at, s.revisit_at, s.woken_by, s.trace,
+                s.appointment_reason, s.session_reason, s.preferred_reason, s.on_trial, s.in_teams, s.microphone_held,
+                s.microphone_held_since, coalesce(g.guid, l.guid) as policy_from,
+                l.mode as "location_mode?", l.user_may_change as "location_may_change?", l.shadow as "location_shadow?",
+                g.mode as "group_mode?", g.user_may_change as "group_may_change?", g.shadow as "group_shadow?",
+                c.mode as "choice?"
+            from user_state s
+                join person p on p.guid = s.user_guid
+                left join teams_sync l on l.guid = p.location_guid
+                left join teams_sync g on g.guid = p.configuration_group_guid
+                left join teams_sync_choice c on c.user_guid = s.user_guid
+            "# + $which,
+            $ids,
+        )
+    };
+}
+use states;
+
+async fn load_states(tx: &mut Tx<'_>, users: &[Uuid]) -> Result<Vec<StateRow>, StoreError> {
     if users.is_empty() {
         return Ok(Vec::new());
     }
-    let states = sqlx::query_as!(
-        StateRow,
-        r#"
-        select s.user_guid, p.teams_id, s.teams_availability, s.teams_activity, s.teams_source,
-            s.teams_observed_at, s.read_availability, s.read_activity, s.read_at, s.native, s.native_since, s.xphone_telephone_state, s.xphone_meeting, s.xphone_status_guid,
-            s.xphone_ours, s.changed_at, s.revisit_at, s.woken_by, s.trace, s.appointment_reason, s.session_reason, s.preferred_reason, s.on_trial,
-            s.microphone_held, s.microphone_held_since, coalesce(g.guid, l.guid) as policy_from, l.mode as "location_mode?", l.user_may_change as "location_may_change?", l.shadow as "location_shadow?",
-            g.mode as "group_mode?", g.user_may_change as "group_may_change?", g.shadow as "group_shadow?",
-            c.mode as "choice?"
-        from user_state s
-            join person p on p.guid = s.user_guid
-            left join teams_sync l on l.guid = p.location_guid
-            left join teams_sync g on g.guid = p.configuration_group_guid
-            left join teams_sync_choice c on c.user_guid = s.user_guid
-        where s.user_guid = any($1)
-        "#,
-        users,
-    )
-    .fetch_all(&mut **tx)
-    .await?;
+    Ok(states!("where s.user_guid = any($1)", users).fetch_all(&mut **tx).await?)
+}
+
+/// Loads what else is known about these users.
+async fn complete(tx: &mut Tx<'_>, states: Vec<StateRow>, now: Timestamp, terms: Terms) -> Result<Vec<Due>, StoreError> {
+    if states.is_empty() {
+        return Ok(Vec::new());
+    }
+    let users: Vec<Uuid> = states.iter().map(|row| row.user_guid).collect();
     let kinds = load_kinds(tx).await?;
-    let mut profiles = load_profiles(tx, users, &kinds).await?;
-    let mut slots = slot::load(tx, users).await?;
-    let mut microphones = microphone::load(tx, users).await?;
+    let mut profiles = load_profiles(tx, &users, &kinds).await?;
+    let mut slots = slot::load(tx, &users).await?;
+    let mut microphones = microphone::load(tx, &users).await?;
     let xphone_heard_at = load_heard_at(tx).await?;
     let busy_status = kinds.iter().filter(|(_, kind)| **kind == StatusKind::Busy).map(|(guid, _)| PresenceStateGuid(*guid)).min();
     let due = states.into_iter().map(|mut row| {
@@ -179,7 +206,7 @@ pub async fn load(tx: &mut Tx<'_>, users: &[Uuid], now: Timestamp, terms: Terms)
         let words = row.teams_availability.take().zip(row.teams_activity.take());
         let trace = trace(row.trace.take());
         let (woken_by, last, policy_from) = (woken_by(&row), last(&row), row.policy_from);
-        Ok(Due { user, snapshot, changed_at, woken_by, last, words, policy_from, trace })
+        Ok(Due { user, snapshot, changed_at, woken_by, last, words, policy_from, trace, told: None })
     });
     due.collect()
 }
@@ -319,24 +346,35 @@ async fn store_states(tx: &mut Tx<'_>, decided: &[Decided], now: Timestamp) -> R
     let microphones: Vec<Option<String>> = decided.iter().map(|one| held(one).map(|held| held.why.label().to_owned())).collect();
     let microphones_since: Vec<Option<jiff_sqlx::Timestamp>> =
         decided.iter().map(|one| held(one).map(|held| held.since.to_sqlx())).collect();
-    let told = Decisions::of(decided);
+    let changes = Decisions::of(decided);
+    let told = told::Columns::of(decided);
     sqlx::query!(
-        "with told as (
+        "with changes as (
              insert into timeline (decided_at, user_guid, came_at, woken_by, teams_availability, teams_activity, teams_native, xphone_native,
                  appointment_shows, appointment_reason, appointment_push, session_shows, session_reason, session_push,
                  preferred_shows, preferred_reason, preferred_push)
-             select $10, * from unnest($12::uuid[], $13::timestamptz[], $14::int2[], $15::text[], $16::text[], $17::text[], $18::text[],
-                 $19::text[], $20::text[], $21::text[], $22::text[], $23::text[], $24::text[], $25::text[], $26::text[], $27::text[])
+             select $10, unnest($12::uuid[]), unnest($13::timestamptz[]), unnest($14::int2[]), unnest($15::text[]), unnest($16::text[]),
+                 unnest($17::text[]), unnest($18::text[]), unnest($19::text[]), unnest($20::text[]), unnest($21::text[]),
+                 unnest($22::text[]), unnest($23::text[]), unnest($24::text[]), unnest($25::text[]), unnest($26::text[]),
+                 unnest($27::text[])
          )
          update user_state s set native = d.native, native_since = d.native_since, appointment_reason = d.appointment_reason,
              session_reason = d.session_reason, preferred_reason = d.preferred_reason, revisit_at = d.revisit_at,
-             in_teams = d.in_teams, confirm_at = case when d.read_teams then least(s.confirm_at, $10) else s.confirm_at end,
+             in_teams = d.in_teams,
+             confirm_at = case when d.read_teams then least(s.confirm_at, $10) else coalesce(d.confirm_at, s.confirm_at) end,
              decided_at = $10, changed_at = null, trace = null, woken_by = 0, on_trial = d.on_trial,
-             microphone_held = d.microphone_held, microphone_held_since = d.microphone_held_since
-         from unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::text[], $5::text[], $6::text[], $7::timestamptz[], $8::bool[], $9::bool[],
-                 $11::int2[], $28::text[], $29::timestamptz[])
-             as d (user_guid, native, native_since, appointment_reason, session_reason, preferred_reason, revisit_at, in_teams, read_teams,
-                 on_trial, microphone_held, microphone_held_since)
+             microphone_held = d.microphone_held, microphone_held_since = d.microphone_held_since,
+             teams_availability = coalesce(d.availability, s.teams_availability),
+             teams_activity = coalesce(d.activity, s.teams_activity),
+             teams_sequence = coalesce(d.sequence_number, s.teams_sequence),
+             teams_source = case when d.observed_at is null then s.teams_source else 'notification' end,
+             teams_observed_at = coalesce(d.observed_at, s.teams_observed_at)
+         from (select unnest($1::uuid[]) as user_guid, unnest($2::text[]) as native, unnest($3::timestamptz[]) as native_since,
+                 unnest($4::text[]) as appointment_reason, unnest($5::text[]) as session_reason, unnest($6::text[]) as preferred_reason,
+                 unnest($7::timestamptz[]) as revisit_at, unnest($8::bool[]) as in_teams, unnest($9::bool[]) as read_teams,
+                 unnest($11::int2[]) as on_trial, unnest($28::text[]) as microphone_held,
+                 unnest($29::timestamptz[]) as microphone_held_since, unnest($30::text[]) as availability, unnest($31::text[]) as activity,
+                 unnest($32::text[]) as sequence_number, unnest($33::timestamptz[]) as observed_at, unnest($34::timestamptz[]) as confirm_at) d
          where s.user_guid = d.user_guid",
         &users,
         &natives as _,
@@ -349,24 +387,29 @@ async fn store_states(tx: &mut Tx<'_>, decided: &[Decided], now: Timestamp) -> R
         &reads,
         now.to_sqlx(),
         &trials,
-        &told.users,
-        told.came as _,
-        &told.woken_by,
-        told.availabilities as _,
-        told.activities as _,
-        told.teams_natives as _,
-        told.xphone_natives as _,
-        told.appointment.shows as _,
-        told.appointment.reasons as _,
-        told.appointment.pushes as _,
-        told.session.shows as _,
-        told.session.reasons as _,
-        told.session.pushes as _,
-        told.preferred.shows as _,
-        told.preferred.reasons as _,
-        told.preferred.pushes as _,
+        &changes.users,
+        changes.came as _,
+        &changes.woken_by,
+        changes.availabilities as _,
+        changes.activities as _,
+        changes.teams_natives as _,
+        changes.xphone_natives as _,
+        changes.appointment.shows as _,
+        changes.appointment.reasons as _,
+        changes.appointment.pushes as _,
+        changes.session.shows as _,
+        changes.session.reasons as _,
+        changes.session.pushes as _,
+        changes.preferred.shows as _,
+        changes.preferred.reasons as _,
+        changes.preferred.pushes as _,
         &microphones as _,
         microphones_since as _,
+        told.availabilities as _,
+        told.activities as _,
+        told.sequence_numbers as _,
+        told.observed as _,
+        told.confirm as _,
     )
     .execute(&mut **tx)
     .await?;

@@ -9,7 +9,7 @@ use jiff_sqlx::ToSqlx;
 use uuid::Uuid;
 
 use super::shard::Missed;
-use super::{Store, StoreError, Tx, commit, rows, times, traces};
+use super::{Store, StoreError, commit, rows, times};
 use crate::domain::ids::TeamsUserId;
 use crate::domain::timeline::Waker;
 use crate::trace::TraceContext;
@@ -59,62 +59,6 @@ fn columns(facts: &[TeamsFact]) -> Columns {
         sequence_numbers: facts.iter().map(|fact| fact.sequence_number.clone()).collect(),
         observed: times(facts.iter().map(|fact| &fact.observed_at)),
     }
-}
-
-/// Records what notifications said: provisional, to be confirmed by reading at `confirm_at`. At most one fact a user.
-///
-/// # Errors
-/// Postgres could not.
-pub async fn record_notifications(
-    tx: &mut Tx<'_>,
-    facts: &[TeamsFact],
-    now: Timestamp,
-    confirm_at: Timestamp,
-) -> Result<u64, StoreError> {
-    let Columns { users, availabilities, activities, sequence_numbers, observed } = columns(facts);
-    let traces = traces(facts.iter().map(|fact| fact.trace));
-    let recorded = sqlx::query!(
-        r#"
-        update user_state s set
-            teams_availability = n.availability,
-            teams_activity = n.activity,
-            teams_sequence = coalesce(n.sequence_number, s.teams_sequence),
-            teams_source = 'notification',
-            teams_observed_at = n.observed_at,
-            confirm_at = $7,
-            changed_at = case when (s.teams_availability, s.teams_activity) is distinct from (n.availability, n.activity)
-                then coalesce(s.changed_at, n.observed_at) else s.changed_at end,
-            revisit_at = case when s.in_teams or (s.teams_availability, s.teams_activity) is distinct from (n.availability, n.activity)
-                then 'epoch' else s.revisit_at end,
-            woken_by = case when s.in_teams or (s.teams_availability, s.teams_activity) is distinct from (n.availability, n.activity)
-                then s.woken_by | $8 else s.woken_by end,
-            trace = case when s.in_teams or (s.teams_availability, s.teams_activity) is distinct from (n.availability, n.activity)
-                then coalesce(n.trace, s.trace) else s.trace end
-        from (
-            select held.user_guid, n.availability, n.activity, n.sequence_number, n.observed_at, n.trace
-            from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $9::text[])
-                    as n (teams_id, availability, activity, sequence_number, observed_at, trace)
-                join person p on p.teams_id = n.teams_id
-                join user_state held on held.user_guid = p.guid
-            order by held.user_guid for no key update of held
-        ) n
-        where s.user_guid = n.user_guid
-            and (s.teams_observed_at is null or s.teams_observed_at <= n.observed_at or s.teams_observed_at > $6::timestamptz + interval '1 minute')
-            and (n.sequence_number is null or s.teams_sequence is null or n.sequence_number collate "C" >= s.teams_sequence collate "C")
-        "#,
-        &users,
-        &availabilities,
-        &activities,
-        &sequence_numbers as _,
-        observed as _,
-        now.to_sqlx(),
-        confirm_at.to_sqlx(),
-        Waker::Notification.bit(),
-        &traces as _,
-    )
-    .execute(&mut **tx)
-    .await?;
-    Ok(recorded.rows_affected())
 }
 
 impl Store {

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::driver::Task;
+use super::opener::Backlog;
 use super::{Activators, Progress, TaskError};
 use crate::clock::Clock;
 use crate::domain::ids::TeamsUserId;
@@ -18,6 +19,9 @@ use crate::graph::client::{Class, Client, PRESENCES_MAX, PresenceRead};
 use crate::store::Store;
 use crate::store::observation::{ReadOutcome, TeamsFact};
 use crate::telemetry::Metrics;
+
+/// So long what is due waits for news that are still to be decrypted: whatever is confirmed was shown already, they were not.
+const STANDS_BACK_MAX: SignedDuration = SignedDuration::from_secs(2);
 
 /// Reads presence and records it; the sweep reads the same way.
 pub struct Reading {
@@ -34,7 +38,12 @@ pub struct Reading {
 }
 
 /// Confirms what notifications told.
-pub struct Confirmer(pub Arc<Reading>);
+pub struct Confirmer {
+    /// Reads.
+    pub reading: Arc<Reading>,
+    /// Goes first.
+    pub backlog: Backlog,
+}
 
 impl Task for Confirmer {
     fn name(&self) -> &'static str {
@@ -48,9 +57,10 @@ impl Task for Confirmer {
 
 impl Confirmer {
     async fn confirm(&self) -> Result<Progress, TaskError> {
-        let reading = &self.0;
+        let reading = &self.reading;
         let asked_at = reading.clock.now();
-        let users = reading.store.users_to_confirm(asked_at, PRESENCES_MAX).await?;
+        let due = if self.backlog.is_any() { asked_at - STANDS_BACK_MAX } else { asked_at };
+        let users = reading.store.users_to_confirm(due, PRESENCES_MAX).await?;
         if users.is_empty() {
             return Ok(Progress::Idle);
         }

@@ -1,4 +1,4 @@
-//! Turns what Graph posted into observations: verifies everything, keeps the newest of each user, and only then decrypts.
+//! Turns what Graph posted into observations and decisions: verifies everything, keeps the newest of each user, and only then decrypts.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
@@ -13,7 +13,8 @@ use uuid::Uuid;
 
 use super::driver::Task;
 use super::opener::Opener;
-use super::{Activators, Progress, TaskError};
+use super::reconciler::Decider;
+use super::{Progress, TaskError};
 use crate::clock::Clock;
 use crate::domain::ids::TeamsUserId;
 use crate::domain::mapping::read_teams;
@@ -21,8 +22,9 @@ use crate::graph::certificate::PrivateKey;
 use crate::graph::notification::{
     self, Expected, Opened, PrivateKeys, Received, Refusal, TokenVerifier, TokensGenuine, Verified,
 };
+use crate::store::decision::told::load_told;
 use crate::store::inbox::{self, Holding, PostKind, Taken};
-use crate::store::observation::{TeamsFact, record_notifications};
+use crate::store::observation::TeamsFact;
 use crate::store::refusal::{self, Refusals};
 use crate::store::{Store, commit};
 use crate::telemetry::Metrics;
@@ -35,15 +37,15 @@ const POSTS_AT_A_STRETCH: usize = 8;
 /// Users whose notifications one thread decrypts in one go: a few milliseconds.
 const USERS_PER_CHUNK: usize = 8;
 /// Chunks that become facts together: few enough that the first users need not wait for the last.
-const CHUNKS_PER_PART: usize = 32;
+const CHUNKS_PER_PART: usize = 16;
 /// How long the confirming read waits for others to go with it.
 const CONFIRM_AFTER: SignedDuration = SignedDuration::from_millis(300);
-/// A burst is let come in, a moment at a time, as long as so many posts are waiting and so many more come in each moment: what comes
-/// later spares decrypting what came before.
+/// A burst is let come in, a moment at a time, as long as so many posts are waiting and so many more come in each moment, or none because
+/// all are on their way to the disk: what comes later spares decrypting what came before.
 const BURST_POSTS_MIN: usize = 32;
-const BURST_GROWTH_MIN: usize = 8;
-const BURST_MOMENT: Duration = Duration::from_millis(25);
-const BURST_MOMENTS_MAX: usize = 40;
+const BURST_GROWTH_MIN: usize = 4;
+const BURST_MOMENT: Duration = Duration::from_millis(10);
+const BURST_MOMENTS_MAX: usize = 100;
 /// How long posts wait for signing keys that cannot be had.
 const KEYS_PAUSE: SignedDuration = SignedDuration::from_secs(15);
 /// Graph itself gives up after four hours; so do we.
@@ -66,12 +68,12 @@ pub struct Intake {
     pub metrics: Metrics,
     /// Goes on with what is followed.
     pub tracer: Tracer,
-    /// Whom this wakes.
-    pub activators: Activators,
     /// The private keys, as long as the certificates are these.
     pub keys: Mutex<(BTreeSet<Uuid>, PrivateKeys)>,
     /// Where decryption runs.
     pub opener: Opener,
+    /// Decides what follows from what was told.
+    pub decider: Arc<Decider>,
 }
 
 /// A verified notification and where it stands in the order of arrival.
@@ -158,7 +160,8 @@ impl Intake {
                 };
                 self.sort(posts, known, &mut sorted).await?;
             }
-            if came < worth_waiting {
+            let disk_keeps_them = came == 0 && worth_waiting == BURST_GROWTH_MIN && self.opener.room().is_awaited();
+            if came < worth_waiting && !disk_keeps_them {
                 return Ok((sorted, Progress::Idle));
             }
             room -= came;
@@ -222,7 +225,7 @@ impl Intake {
         }
     }
 
-    /// Decrypts and records, part by part, each in a transaction of its own: who comes first is decided on while the next are
+    /// Decrypts, records and decides, part by part, each in a transaction of its own: who comes first is decided on while the next are
     /// decrypted. What is recorded before a crash is recorded again after it, which changes nothing.
     async fn record(&self, candidates: Vec<Vec<Candidate>>, refused: &mut Refusals) -> Result<u64, TaskError> {
         let mut chunks = self.open(candidates).await?.into_iter().peekable();
@@ -241,15 +244,20 @@ impl Intake {
             }
             let (facts, unknown) = self.facts(opened);
             let now = self.clock.now();
-            let mut tx = self.store.begin_derived().await?;
-            recorded += record_notifications(&mut tx, &facts, now, now + CONFIRM_AFTER).await?;
-            commit(tx).await?;
+            recorded += self.conclude(facts, now).await?;
             if !unknown.is_empty() {
                 self.store.confirm_users(&unknown, now + CONFIRM_AFTER).await?;
             }
-            // The confirming reads come later and find by themselves who is due: the more at once, the better.
-            self.activators.reconciler.wake();
         }
+        Ok(recorded)
+    }
+
+    /// Records what was told together with what is decided from it. The confirming reads come later and find by themselves who is due: the
+    /// more at once, the better.
+    async fn conclude(&self, facts: Vec<TeamsFact>, now: Timestamp) -> Result<u64, TaskError> {
+        let mut tx = self.store.begin_derived().await?;
+        let (due, recorded) = load_told(&mut tx, facts, now + CONFIRM_AFTER, now, self.decider.terms).await?;
+        self.decider.conclude(tx, due, now).await?;
         Ok(recorded)
     }
 

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::{self, available_parallelism};
 use std::time::Duration;
@@ -23,6 +24,19 @@ type Job = Box<dyn FnOnce() + Send>;
 pub struct Opener {
     jobs: mpsc::Sender<Job>,
     room: Room,
+    backlog: Backlog,
+}
+
+/// What is still to be decrypted: news, for which what can wait stands back.
+#[derive(Clone, Debug, Default)]
+pub struct Backlog(Arc<AtomicUsize>);
+
+impl Backlog {
+    /// Whether there is any.
+    #[must_use]
+    pub fn is_any(&self) -> bool {
+        self.0.load(Ordering::Relaxed) > 0
+    }
 }
 
 impl Opener {
@@ -38,7 +52,7 @@ impl Opener {
             let (jobs, room) = (Arc::clone(&jobs), room.clone());
             thread::Builder::new().name("opener".to_owned()).spawn(move || work(&jobs, &room))?;
         }
-        Ok(Self { jobs: sender, room })
+        Ok(Self { jobs: sender, room, backlog: Backlog::default() })
     }
 
     /// Where posts wait for whose answers these threads stand back.
@@ -47,12 +61,38 @@ impl Opener {
         &self.room
     }
 
+    /// What is still to be decrypted.
+    #[must_use]
+    pub fn backlog(&self) -> &Backlog {
+        &self.backlog
+    }
+
     /// Does a computation on one of the threads; the answer is dropped if it panics.
     pub fn compute<T: Send + 'static>(&self, computation: impl FnOnce() -> T + Send + 'static) -> oneshot::Receiver<T> {
         let (answer, answered) = oneshot::channel();
+        let queued = Queued::on(&self.backlog);
         // Nobody wants the answer any more where it cannot be sent, nor the computation where no thread is left.
-        _ = self.jobs.send(Box::new(move || _ = answer.send(computation())));
+        _ = self.jobs.send(Box::new(move || {
+            let _queued = queued;
+            _ = answer.send(computation());
+        }));
         answered
+    }
+}
+
+/// One computation of the backlog, until it is done, panics or is given up.
+struct Queued(Backlog);
+
+impl Queued {
+    fn on(backlog: &Backlog) -> Self {
+        backlog.0.fetch_add(1, Ordering::Relaxed);
+        Self(backlog.clone())
+    }
+}
+
+impl Drop for Queued {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

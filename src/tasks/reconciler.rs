@@ -1,7 +1,10 @@
 //! Decides for whoever's time has come: loads, decides, stores decision and pushes in one transaction.
 
+use std::sync::Arc;
+
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use jiff::Timestamp;
 
 use super::driver::Task;
 use super::{Activators, Progress, TaskError};
@@ -9,8 +12,8 @@ use crate::clock::Clock;
 use crate::domain::reconcile::{self, Decision, Snapshot, Terms, decide, on_trial};
 use crate::domain::slot::{Record, Slot, SlotName, TeamsSlot};
 use crate::domain::timeline::OnTrial;
-use crate::store::decision::{self, Decided};
-use crate::store::{Store, commit};
+use crate::store::decision::{self, Decided, Due};
+use crate::store::{Store, Tx, commit};
 use crate::telemetry::Metrics;
 use crate::trace::{Span, Tracer};
 
@@ -28,7 +31,7 @@ pub enum Purpose {
 
 /// Decides.
 #[derive(Debug)]
-pub struct Reconciler {
+pub struct Decider {
     /// Our memory.
     pub store: Store,
     /// Time.
@@ -45,6 +48,10 @@ pub struct Reconciler {
     pub activators: Activators,
 }
 
+/// Decides for whoever's time has come.
+#[derive(Debug)]
+pub struct Reconciler(pub Arc<Decider>);
+
 impl Task for Reconciler {
     fn name(&self) -> &'static str {
         "reconciler"
@@ -57,33 +64,52 @@ impl Task for Reconciler {
 
 impl Reconciler {
     async fn reconcile(&self) -> Result<Progress, TaskError> {
-        let now = self.clock.now();
-        let mut tx = self.store.begin_derived().await?;
-        let due = decision::load_due(&mut tx, now, self.terms, USERS_MAX).await?;
-        if due.is_empty() {
-            return Ok(Progress::Idle);
-        }
+        let decider = &self.0;
+        let now = decider.clock.now();
+        let mut tx = decider.store.begin_derived().await?;
+        let due = decision::load_due(&mut tx, now, decider.terms, USERS_MAX).await?;
+        let users = due.len();
+        decider.conclude(tx, due, now).await?;
+        // Those that waited longest and those that came last are one half each, and may be the same.
+        Ok(if users >= USERS_MAX / 2 { Progress::More } else { Progress::Idle })
+    }
+}
+
+impl Decider {
+    /// Decides for these users, whom the transaction has locked, stores that, commits, and wakes whom it concerns.
+    ///
+    /// # Errors
+    /// Postgres could not; then nothing was stored, nor anything else that the transaction did.
+    pub async fn conclude(&self, mut tx: Tx<'_>, due: Vec<Due>, now: Timestamp) -> Result<(), TaskError> {
         // They end when everything is stored.
         let mut spans: Vec<Span> = Vec::new();
-        let decide = |due: decision::Due| {
-            let span = self.tracer.go_on(due.trace, "decide");
-            let decision = match self.purpose {
-                Purpose::Serve => decide(&due.snapshot),
-                Purpose::Withdraw => reconcile::withdraw(&due.snapshot),
-            };
-            let trial = on_trial(&due.snapshot, &decision);
-            let on_trial = trial.map_or(OnTrial::default(), |trial| OnTrial::of(&decision, &trial));
-            let trace = span.as_ref().map(Span::context);
-            spans.extend(span.inspect(|span| describe(span, &due, &decision)));
-            Decided { due, decision, on_trial, trace }
-        };
-        let decided: Vec<Decided> = due.into_iter().map(decide).collect();
-        decision::store(&mut tx, &decided, now).await?;
+        let decided: Vec<Decided> = due.into_iter().map(|due| self.decide(due, &mut spans)).collect();
+        if !decided.is_empty() {
+            decision::store(&mut tx, &decided, now).await?;
+        }
         commit(tx).await?;
         drop(spans);
         for one in &decided {
             self.count(&one.due.snapshot, &one.decision);
         }
+        self.wake(&decided);
+        Ok(())
+    }
+
+    fn decide(&self, due: Due, spans: &mut Vec<Span>) -> Decided {
+        let span = self.tracer.go_on(due.trace, "decide");
+        let decision = match self.purpose {
+            Purpose::Serve => decide(&due.snapshot),
+            Purpose::Withdraw => reconcile::withdraw(&due.snapshot),
+        };
+        let trial = on_trial(&due.snapshot, &decision);
+        let on_trial = trial.map_or(OnTrial::default(), |trial| OnTrial::of(&decision, &trial));
+        let trace = span.as_ref().map(Span::context);
+        spans.extend(span.inspect(|span| describe(span, &due, &decision)));
+        Decided { due, decision, on_trial, trace }
+    }
+
+    fn wake(&self, decided: &[Decided]) {
         let any = |what: fn(&Decision) -> bool| decided.iter().any(|one| what(&one.decision));
         if any(|decision| decision.appointment.push.is_some()) {
             self.activators.xphone_dispatcher.wake();
@@ -94,8 +120,6 @@ impl Reconciler {
         if any(|decision| decision.read_teams) {
             self.activators.confirmer.wake();
         }
-        // Those that waited longest and those that came last are one half each, and may be the same.
-        Ok(if decided.len() >= USERS_MAX / 2 { Progress::More } else { Progress::Idle })
     }
 
     fn count(&self, before: &Snapshot, decision: &Decision) {
@@ -117,7 +141,7 @@ impl Reconciler {
 }
 
 /// Who, and what was decided: who looks at a trace wants to know both.
-fn describe(span: &Span, due: &decision::Due, decision: &Decision) {
+fn describe(span: &Span, due: &Due, decision: &Decision) {
     span.set("user", due.user.to_string());
     span.set(SlotName::XphoneAppointment.label(), decision.appointment.reason.label());
     span.set(SlotName::TeamsSession.label(), decision.session.reason.label());

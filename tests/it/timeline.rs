@@ -62,10 +62,10 @@ async fn a_call_is_told_from_its_notification_to_its_arrival() {
     let before = world.entries(anna).await.len();
     let came_at = world.clock.now();
     world.teams(anna, "Busy/InACall").await;
-    world.intake().await;
+    world.delivered().await;
     world.advance(SignedDuration::from_millis(20));
     let decided_at = world.clock.now();
-    world.reconcile().await;
+    world.intake().await;
     let waiting = world.newest(anna).await;
     assert!(matches!(waiting.fates[0], Some(Fate::Waiting { attempts: 0, problem: None, .. })), "{waiting:?}");
     world.advance(SignedDuration::from_millis(30));

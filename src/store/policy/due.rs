@@ -133,9 +133,9 @@ async fn wake_next(tx: &mut Tx<'_>, owed: &Owed, now: Timestamp) -> Result<(), S
 }
 
 /// Forgets what changes of policy that are still being carried out make worthless: observations from when these, locked already, were not
-/// read, and what a trial that ended would show. What came since the change stays, so to do it twice does no harm.
-pub(in crate::store) async fn forget_outdated(tx: &mut Tx<'_>, users: &[Uuid]) -> Result<(), StoreError> {
-    sqlx::query!(
+/// read, and what a trial that ended would show. What came since the change stays, so to do it twice does no harm. `true`: there was some.
+pub(in crate::store) async fn forget_outdated(tx: &mut Tx<'_>, users: &[Uuid]) -> Result<bool, StoreError> {
+    let forgotten = sqlx::query!(
         "update user_state s set
              teams_availability = case when s.teams_observed_at <= c.unread_until then null else s.teams_availability end,
              teams_activity = case when s.teams_observed_at <= c.unread_until then null else s.teams_activity end,
@@ -151,15 +151,14 @@ pub(in crate::store) async fn forget_outdated(tx: &mut Tx<'_>, users: &[Uuid]) -
              select p.guid, max(d.unread_until) as unread_until, max(d.on_trial_until) as on_trial_until
              from person p join policy_due d on d.guid = p.configuration_group_guid
                  or d.guid = p.location_guid and not exists (select from teams_sync t where t.guid = p.configuration_group_guid)
-             where p.guid = any($1) group by p.guid
+             -- Nearly always there is none, and nobody need be looked up.
+             where p.guid = any($1) and exists (select from policy_due) group by p.guid
          ) c
          where s.user_guid = c.guid and (s.teams_observed_at <= c.unread_until or s.read_at <= c.unread_until
              or s.decided_at <= greatest(c.unread_until, c.on_trial_until))",
         users,
-    )
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
+    );
+    Ok(forgotten.execute(&mut **tx).await?.rows_affected() > 0)
 }
 
 /// Has these decided for anew; read are only those for whom anything is synchronised. To take back what is shown nobody need be read, and

@@ -132,16 +132,21 @@ impl Holding {
         let mut tx = store.begin_derived().await?;
         let taken = sqlx::query!(
             r#"
-            update inbox set taken_by = $5 from (
-                select due.id, sum(due.bytes) over (order by due.due_at, due.id) - due.bytes as bytes_before
-                from (
-                    select id, due_at, octet_length(body) as bytes from inbox
-                    where kind = $1 and due_at <= $2 and (taken_by is null or pg_try_advisory_xact_lock($6, taken_by))
-                    order by due_at, id limit $3 for update skip locked
+            update inbox set taken_by = $5
+            -- As an array: joined, what lies there would be gone through once for each post, if a plan was made while nothing lay there.
+            where id = any(array(
+                select id from (
+                    select id, sum(bytes) over (order by due_at, id) - bytes as bytes_before
+                    from (
+                        select id, due_at, octet_length(body) as bytes from inbox
+                        where kind = $1 and due_at <= $2
+                            and (taken_by is null or taken_by <> $5 and pg_try_advisory_xact_lock($6, taken_by))
+                        order by due_at, id limit $3 for update skip locked
+                    ) due
                 ) due
-            ) due
-            where due.id = inbox.id and due.bytes_before < $4
-            returning inbox.id, inbox.received_at, inbox.body, inbox.trace
+                where bytes_before < $4
+            ))
+            returning id, received_at, body, trace
             "#,
             kind.label(),
             now.to_sqlx(),

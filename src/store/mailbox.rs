@@ -97,14 +97,19 @@ async fn clear(tx: &mut Tx<'_>, boxes: &Boxes, now: Timestamp) -> Result<(), Sto
     }
     sqlx::query!(
         "with n as materialized (
-             select * from unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::uuid[], $7::text[])
-                 as n (user_guid, slot, changed_at, teams_id, trace)
+             select unnest($1::uuid[]) as user_guid, unnest($2::text[]) as slot, unnest($3::timestamptz[]) as changed_at,
+                 unnest($4::uuid[]) as teams_id, unnest($7::text[]) as trace
          ), unsent as (
-             delete from outbox o using n
-             where o.user_guid = n.user_guid and o.slot = n.slot and o.shows and o.sent_at is null and not exists (
-                 select from slot s where s.user_guid = o.user_guid and s.name = o.slot
-                     and (s.reached_at is not null or s.live_from is not null and s.live_until is null))
-             returning o.user_guid, o.slot
+             delete from outbox where ctid = any(array(
+                 select o.place from n cross join lateral (
+                     select ctid as place from outbox
+                     where user_guid = n.user_guid and slot = n.slot and shows and sent_at is null limit 1) o
+                 where (
+                     select true from slot where user_guid = n.user_guid and name = n.slot
+                         and (reached_at is not null or live_from is not null and live_until is null) limit 1) is null))
+                 -- Asked again of what somebody claims at this moment.
+                 and shows and sent_at is null
+             returning user_guid, slot
          )
          insert into outbox (user_guid, slot, shows, teams_id, changed_at, decided_at, due_at, trace)
          select n.user_guid, n.slot, false, n.teams_id, n.changed_at, $5::timestamptz,
@@ -138,10 +143,10 @@ async fn show(tx: &mut Tx<'_>, letters: &Shows, now: Timestamp) -> Result<(), St
              colleagues_only, decided_at, due_at, trace)
          select n.user_guid, n.slot, true, n.teams_id, n.changed_at, n.subject, n.profile_guid, n.presence_status_guid, n.starts_at,
              n.ends_at, n.colleagues_only, $10::timestamptz, case when n.changed_at is null then $10::timestamptz else $11::timestamptz end, n.trace
-         from unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::uuid[], $5::text[], $6::uuid[], $7::uuid[], $8::timestamptz[],
-                 $9::timestamptz[], $12::text[], $13::bool[])
-             as n (user_guid, slot, changed_at, teams_id, subject, profile_guid, presence_status_guid, starts_at, ends_at, trace,
-                 colleagues_only)
+         from (select unnest($1::uuid[]) as user_guid, unnest($2::text[]) as slot, unnest($3::timestamptz[]) as changed_at,
+                 unnest($4::uuid[]) as teams_id, unnest($5::text[]) as subject, unnest($6::uuid[]) as profile_guid,
+                 unnest($7::uuid[]) as presence_status_guid, unnest($8::timestamptz[]) as starts_at, unnest($9::timestamptz[]) as ends_at,
+                 unnest($12::text[]) as trace, unnest($13::bool[]) as colleagues_only) n
          on conflict (user_guid, slot) do update set generation = nextval('outbox_generation'), shows = true,
              sent_at = coalesce(outbox.sent_at, case when not outbox.shows then excluded.decided_at end), subject = excluded.subject,
              profile_guid = excluded.profile_guid, presence_status_guid = excluded.presence_status_guid,
@@ -171,8 +176,9 @@ async fn forget(tx: &mut Tx<'_>, boxes: &Boxes) -> Result<(), StoreError> {
         return Ok(());
     }
     sqlx::query!(
-        "delete from outbox o using unnest($1::uuid[], $2::text[]) as n (user_guid, slot)
-         where o.user_guid = n.user_guid and o.slot = n.slot",
+        "delete from outbox where ctid = any(array(
+             select o.place from unnest($1::uuid[], $2::text[]) as n (user_guid, slot) cross join lateral (
+                 select ctid as place from outbox where user_guid = n.user_guid and slot = n.slot limit 1) o))",
         &boxes.users,
         &boxes.slots,
     )

@@ -217,37 +217,50 @@ impl Store {
         let decided = super::times(letters.iter().map(|letter| &letter.decided_at));
         let attempts: Vec<i32> = letters.iter().map(|letter| letter.attempts).collect();
         // Like the reconciler: first the users, then what belongs to them. In a statement of its own, so that the next one sees what
-        // was decided while this one waited.
+        // was decided while this one waited. That one looks each row up and then goes by its place, which holds while the users are locked:
+        // joined, whole tables would be read, if a plan was made while they were empty.
         let mut tx = self.begin_derived().await?;
-        let held = sqlx::query!("select from user_state where user_guid = any($1) order by user_guid for no key update", &users);
-        held.execute(&mut *tx).await?;
+        let held = sqlx::query!(
+            r#"select count(*) as "users!" from (
+                   select from user_state where user_guid = any($1) order by user_guid for no key update) held"#,
+            &users
+        );
+        held.fetch_one(&mut *tx).await?;
         sqlx::query!(
             "with letter as materialized (
-                 select * from unnest($1::uuid[], $2::text[], $3::int8[], $4::bool[], $5::timestamptz[], $6::timestamptz[], $8::timestamptz[],
-                         $9::timestamptz[], $10::int4[])
-                     as letter (user_guid, slot, generation, shows, until, sent_at, claimed_at, decided_at, attempts)
+                 select unnest($1::uuid[]) as user_guid, unnest($2::text[]) as slot, unnest($3::int8[]) as generation,
+                     unnest($4::bool[]) as shows, unnest($5::timestamptz[]) as until, unnest($6::timestamptz[]) as sent_at,
+                     unnest($8::timestamptz[]) as claimed_at, unnest($9::timestamptz[]) as decided_at, unnest($10::int4[]) as attempts
              ), emptied as (
-                 delete from outbox o using letter l where o.user_guid = l.user_guid and o.slot = l.slot and o.generation = l.generation
-                 returning o.user_guid, o.slot, o.problem
+                 delete from outbox where ctid = any(array(
+                     select o.place from letter l cross join lateral (
+                         select ctid as place from outbox
+                         where user_guid = l.user_guid and slot = l.slot and generation = l.generation limit 1) o))
+                 returning user_guid, slot, problem
              ), told as (
                  insert into timeline (user_guid, decided_at, slot, pushed_at, settled_at, attempts, result, problem)
                  select l.user_guid, l.decided_at, l.slot, l.claimed_at, $7, l.attempts, $11, e.problem
                  from letter l left join emptied e on e.user_guid = l.user_guid and e.slot = l.slot
              ), released as (
-                 update outbox o set claimed_until = null
-                 from letter l where o.user_guid = l.user_guid and o.slot = l.slot and o.generation <> l.generation
+                 update outbox set claimed_until = null where ctid = any(array(
+                     select o.place from letter l cross join lateral (
+                         select ctid as place from outbox where user_guid = l.user_guid and slot = l.slot limit 1) o
+                     where (l.user_guid, l.slot) not in (select user_guid, slot from emptied)))
              ), reached as (
                  update slot s set reached_at = $7,
                      until = case when s.teams_id is null then s.until else l.until end,
                      live_from = case when s.teams_id is not null then coalesce(s.live_from, l.sent_at) end,
                      live_until = null
-                 from letter l join emptied e on e.user_guid = l.user_guid and e.slot = l.slot
-                 where l.shows and s.user_guid = l.user_guid and s.name = l.slot and s.state = 'shown'
+                 from (
+                     select shown.place, l.until, l.sent_at from letter l cross join lateral (
+                         select ctid as place from slot where user_guid = l.user_guid and name = l.slot and state = 'shown' limit 1) shown
+                     where l.shows and (l.user_guid, l.slot) in (select user_guid, slot from emptied)
+                 ) l where s.ctid = l.place
              ), ended as (
                  insert into slot (user_guid, name, state, since, live_from, live_until)
-                 select l.user_guid, l.slot, 'ended', $7, l.sent_at, $7
-                 from letter l join emptied e on e.user_guid = l.user_guid and e.slot = l.slot join person p on p.guid = l.user_guid
-                 where not l.shows and l.slot <> 'xphone_appointment'
+                 select l.user_guid, l.slot, 'ended', $7, l.sent_at, $7 from letter l
+                 where not l.shows and l.slot <> 'xphone_appointment' and (l.user_guid, l.slot) in (select user_guid, slot from emptied)
+                     and (select true from person where guid = l.user_guid limit 1)
                  on conflict (user_guid, name) do update set live_from = coalesce(slot.live_from, excluded.live_from),
                      live_until = excluded.live_until
              )

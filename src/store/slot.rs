@@ -299,8 +299,10 @@ impl Changes {
         let (users, names) = &self.emptied;
         if !users.is_empty() {
             let emptying = sqlx::query!(
-                "delete from slot s using unnest($1::uuid[], $2::text[]) as n (user_guid, name)
-                 where s.user_guid = n.user_guid and s.name = n.name",
+                // Looked up one by one and deleted by their place: joined, all would be read if a plan was made while there were none.
+                "delete from slot where ctid = any(array(
+                     select s.place from unnest($1::uuid[], $2::text[]) as n (user_guid, name) cross join lateral (
+                         select ctid as place from slot where user_guid = n.user_guid and name = n.name limit 1) s))",
                 users,
                 names,
             );
@@ -314,9 +316,10 @@ impl Changes {
         sqlx::query!(
             "insert into slot (user_guid, name, state, cause, since, until, presence, subject, profile_guid, presence_status_guid,
                  teams_id, reached_at, live_from, live_until, given_up, colleagues_only)
-             select * from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::timestamptz[], $7::text[],
-                 $8::text[], $9::uuid[], $10::uuid[], $11::uuid[], $12::timestamptz[], $13::timestamptz[], $14::timestamptz[],
-                 $15::bool[], $16::bool[])
+             select unnest($1::uuid[]), unnest($2::text[]), unnest($3::text[]), unnest($4::text[]), unnest($5::timestamptz[]),
+                 unnest($6::timestamptz[]), unnest($7::text[]), unnest($8::text[]), unnest($9::uuid[]), unnest($10::uuid[]),
+                 unnest($11::uuid[]), unnest($12::timestamptz[]), unnest($13::timestamptz[]), unnest($14::timestamptz[]),
+                 unnest($15::bool[]), unnest($16::bool[])
              on conflict (user_guid, name) do update set state = excluded.state, cause = excluded.cause, since = excluded.since,
                  until = excluded.until, presence = excluded.presence, subject = excluded.subject,
                  profile_guid = excluded.profile_guid, presence_status_guid = excluded.presence_status_guid, sighting = 'as_set',

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
-use futures::{FutureExt, Stream, StreamExt};
+use futures::{FutureExt, StreamExt};
 use jiff::SignedDuration;
 use tokio::time::Instant;
 
@@ -41,6 +41,9 @@ const ATTEMPT_MAX: SignedDuration = SignedDuration::from_secs(45);
 const BUSY_MIN: usize = 8;
 const GATHERING: Duration = Duration::from_millis(10);
 const GATHERINGS_MAX: usize = 3;
+/// What arrived waits for company before it is settled, as long as more is to be sent than can be: for so many, or for so long.
+const SETTLED_TOGETHER: usize = 128;
+const SETTLED_WITHIN: Duration = Duration::from_millis(50);
 /// While pushes are under way, what is due is looked for at least this often though nothing woke us.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// A run claims nothing more after this, so that it ends within a soft stop however much there is to do.
@@ -83,6 +86,28 @@ enum Sent {
     SideAsksToWait(Duration),
 }
 
+/// Letters that arrived and are still to be settled, and since when there are any.
+#[derive(Default)]
+struct Arrived {
+    letters: Vec<Letter>,
+    since: Option<Instant>,
+}
+
+impl Arrived {
+    fn add(&mut self, letter: Letter) {
+        self.letters.push(letter);
+        self.since.get_or_insert_with(Instant::now);
+    }
+
+    fn is_empty(&self) -> bool {
+        self.letters.is_empty()
+    }
+
+    fn is_full(&self) -> bool {
+        self.letters.len() >= SETTLED_TOGETHER || self.since.is_some_and(|since| since.elapsed() >= SETTLED_WITHIN)
+    }
+}
+
 /// A push that is no longer under way.
 type Ended = (Letter, Result<Sent, TaskError>);
 
@@ -114,23 +139,32 @@ impl<C: Courier> Dispatcher<C> {
         let mut failures_in_a_row = 0;
         let mut problem = None;
         let (mut requests, mut letters_under_way) = (FuturesUnordered::new(), 0);
+        let (mut arrived, mut crowded) = (Arrived::default(), false);
         loop {
             if problem.is_none() && began.elapsed() < RUN_MAX {
                 match self.claim(letters_under_way).await {
                     Ok(letters) => {
+                        crowded = !letters.is_empty() && letters_under_way + letters.len() >= C::UNDER_WAY_MAX;
                         letters_under_way += letters.len();
                         requests.extend(grouped(letters, self.together_max()).map(|group| self.deliver(group, &lively)));
                     }
                     Err(error) => problem = Some(error),
                 }
             }
-            if requests.is_empty() {
+            if requests.is_empty() && arrived.is_empty() {
                 break;
             }
-            let busy = requests.len() >= BUSY_MIN;
-            let ended = self.some_end(&mut requests, busy).await;
-            letters_under_way -= ended.len();
-            if let Err(error) = self.close(ended, &lively, &mut failures_in_a_row).await {
+            if !requests.is_empty() {
+                let ended = self.some_end(&mut requests).await;
+                letters_under_way -= ended.len();
+                if let Some(error) = self.close(ended, &lively, &mut failures_in_a_row, &mut arrived) {
+                    problem.get_or_insert(error);
+                }
+                if crowded && !arrived.is_full() {
+                    continue;
+                }
+            }
+            if let Err(error) = self.settle(std::mem::take(&mut arrived)).await {
                 problem.get_or_insert(error);
             }
         }
@@ -160,7 +194,8 @@ impl<C: Courier> Dispatcher<C> {
     }
 
     /// Waits until a request ends, and takes along what else has ended by then; none, where it is time to look for new letters.
-    async fn some_end(&self, requests: &mut (impl Stream<Item = Vec<Ended>> + Unpin), busy: bool) -> Vec<Ended> {
+    async fn some_end(&self, requests: &mut FuturesUnordered<impl Future<Output = Vec<Ended>>>) -> Vec<Ended> {
+        let busy = requests.len() >= BUSY_MIN;
         let mut ended = Vec::new();
         tokio::select! {
             some = requests.next() => ended.extend(some.unwrap_or_default()),
@@ -187,17 +222,35 @@ impl<C: Courier> Dispatcher<C> {
         ended
     }
 
-    /// Settles what arrived, and judges the side by those that ended together.
-    async fn close(&self, ended: Vec<Ended>, lively: &AtomicBool, failures_in_a_row: &mut usize) -> Result<(), TaskError> {
+    /// Judges the side by those that ended together, and puts what arrived with what is to be settled; the first problem of ours, if any.
+    fn close(
+        &self,
+        ended: Vec<Ended>,
+        lively: &AtomicBool,
+        failures_in_a_row: &mut usize,
+        arrived: &mut Arrived,
+    ) -> Option<TaskError> {
         let sent: Vec<Sent> = ended.iter().filter_map(|(_, sent)| sent.as_ref().ok().copied()).collect();
         self.judge(&sent, lively.load(Ordering::Relaxed), failures_in_a_row);
-        let arrived = ended.iter().filter(|(_, sent)| matches!(sent, Ok(Sent::Settled)));
-        let arrived: Vec<&Letter> = arrived.map(|(letter, _)| letter).collect();
-        if !arrived.is_empty() {
-            self.store.settle(&arrived, |slot| self.courier.life(slot), self.clock.now()).await?;
-            self.courier.note_settled();
+        let mut problem = None;
+        for (letter, sent) in ended {
+            match sent {
+                Ok(Sent::Settled) => arrived.add(letter),
+                Ok(_) => {}
+                Err(error) => _ = problem.get_or_insert(error),
+            }
         }
-        ended.into_iter().find_map(|(_, sent)| sent.err()).map_or(Ok(()), Err)
+        problem
+    }
+
+    async fn settle(&self, arrived: Arrived) -> Result<(), TaskError> {
+        if arrived.is_empty() {
+            return Ok(());
+        }
+        let letters: Vec<&Letter> = arrived.letters.iter().collect();
+        self.store.settle(&letters, |slot| self.courier.life(slot), self.clock.now()).await?;
+        self.courier.note_settled();
+        Ok(())
     }
 
     /// Takes a group of letters along in one request.

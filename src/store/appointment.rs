@@ -1,5 +1,7 @@
 //! What we recorded as shown in XPhone beside what is there: the two sides of a comparison, and what it found.
 
+use std::collections::HashSet;
+
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
@@ -124,6 +126,10 @@ impl Store {
     /// # Errors
     /// Postgres could not.
     pub async fn adopt(&self, found: &[Found], before: Timestamp, now: Timestamp) -> Result<u64, StoreError> {
+        let found = self.unrecorded(found).await?;
+        if found.is_empty() {
+            return Ok(0);
+        }
         let users: Vec<Uuid> = found.iter().map(|found| found.user.0).collect();
         let subjects: Vec<String> = found.iter().map(|found| found.appointment.subject.clone()).collect();
         let (profiles, statuses): (Vec<Option<Uuid>>, Vec<Option<Uuid>>) =
@@ -170,5 +176,18 @@ impl Store {
         .rows_affected();
         tx.commit().await?;
         Ok(adopted)
+    }
+
+    /// Those of whose users nothing is recorded. Nearly all of them are ours: nobody is locked to find that out.
+    async fn unrecorded<'a>(&self, found: &'a [Found]) -> Result<Vec<&'a Found>, StoreError> {
+        let users: Vec<Uuid> = found.iter().map(|found| found.user.0).collect();
+        let unrecorded = sqlx::query_scalar!(
+            r#"select user_guid as "user_guid!" from unnest($1::uuid[]) as f (user_guid)
+               where (select true from slot where user_guid = f.user_guid and name = $2 limit 1) is null"#,
+            &users,
+            SlotName::XphoneAppointment.label(),
+        );
+        let unrecorded: HashSet<Uuid> = unrecorded.fetch_all(&self.pool).await?.into_iter().collect();
+        Ok(found.iter().filter(|found| unrecorded.contains(&found.user.0)).collect())
     }
 }

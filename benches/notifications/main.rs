@@ -9,7 +9,9 @@
 //! `GATEWAY__DATABASE__URL` names), the gateway as a process of its own with everything it runs in production except the care for
 //! subscriptions (`graph.push` is off; the subscriptions are in the database), and stand-ins for Entra ID, Graph and XPhone on the
 //! loopback. Reads tell what was notified last; XPhone keeps appointments. Encrypted notifications are made ahead, each with a data
-//! key of its own, and posted over HTTP connections that are kept open, several in a post, with one validation token a post.
+//! key of its own, and posted over HTTP connections that are kept open, several in a post, with one validation token a post. Before
+//! anything is measured everybody takes a call and ends it, and Postgres tidies up: a gateway at work has connections that know its
+//! statements, and tables with room in them.
 //!
 //! **What is counted.** Notifications a second from the first post until the inbox is empty and every user's stored decision follows
 //! from their newest notification. Everybody begins as available and ends in a call, so each last notification changes a decision
@@ -63,7 +65,7 @@ struct Arguments {
     #[arg(long, default_value_t = 10)]
     per_post: usize,
     /// Connections that post, each waiting for its answer.
-    #[arg(long, default_value_t = 16)]
+    #[arg(long, default_value_t = 32)]
     connections: usize,
     /// How long the overload lasts; 0: none.
     #[arg(long, default_value_t = 6)]

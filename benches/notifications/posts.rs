@@ -1,5 +1,7 @@
 //! Posts made ahead, as Graph makes them: notifications encrypted each with a key of its own, and a validation token.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 use jiff::Timestamp;
 use presence_gateway::graph::certificate::NotificationCertificate;
@@ -17,15 +19,24 @@ pub struct Post {
     pub tells: Vec<(usize, usize)>,
 }
 
-/// Teams' words after so many notifications about somebody, of `per_user` in all: the last says that they are in a call.
+/// Everybody takes a call and ends it before anything is measured: so many notifications about each.
+pub const WARM_UP: usize = 2;
+
+/// Teams' words after so many notifications about somebody, of whom `per_user` are told after the warm-up: the last says that they are
+/// in a call.
 pub fn words(told: usize, per_user: usize) -> (&'static str, &'static str) {
-    let is_in_call = told > 0 && (per_user - told).is_multiple_of(2);
+    let is_in_call = match told {
+        0 | WARM_UP => false,
+        1 => true,
+        told => (WARM_UP + per_user - told).is_multiple_of(2),
+    };
     if is_in_call { ("Busy", "InACall") } else { ("Available", "Available") }
 }
 
-/// Makes every post of a scenario, in the order in which they are to go out.
+/// Makes the posts of a scenario, in the order in which they are to go out: those of these rounds, each of which tells of everybody.
 pub fn make(
     people: &People,
+    rounds: Range<usize>,
     per_user: usize,
     per_post: usize,
     certificate: &NotificationCertificate,
@@ -34,13 +45,10 @@ pub fn make(
 ) -> Result<Vec<Post>, Failure> {
     let sealer = Sealer::new(certificate)?;
     let token = signer.validation_token(now)?;
-    let mut random = fastrand::Rng::with_seed(2026);
+    // The same order in each round: nobody's two notifications are under way at once, or the earlier might be taken for the later.
     let mut order: Vec<usize> = (0..people.teams.len()).collect();
-    let mut all = Vec::with_capacity(order.len() * per_user);
-    for told in 0..per_user {
-        random.shuffle(&mut order);
-        all.extend(order.iter().map(|person| (*person, told)));
-    }
+    fastrand::Rng::with_seed(2026).shuffle(&mut order);
+    let all: Vec<(usize, usize)> = rounds.flat_map(|told| order.iter().map(move |person| (*person, told))).collect();
     let post = |tells: &[(usize, usize)]| {
         let notification = |(person, told): &(usize, usize)| {
             notification(people, *person, words(told + 1, per_user), &sealer, signer.tenant, now)

@@ -9,8 +9,8 @@ use uuid::Uuid;
 
 use crate::Failure;
 use crate::load::{Answers, Load};
-use crate::posts::{self, Post};
-use crate::stand_ins::StandIns;
+use crate::posts::{self, Post, WARM_UP};
+use crate::stand_ins::{StandIns, World};
 use crate::surroundings::figures::float;
 use crate::surroundings::gateway::{Gateway, settings};
 use crate::surroundings::machine::{self, CpuTimes};
@@ -83,34 +83,68 @@ async fn run_in(url: &Url, scenario: Scenario, per_post: usize, connections: usi
     let people = Arc::new(People::invent(scenario.users));
     let Furnished { sealing_key, certificate } = postgres::furnish(url, &people, &clock).await?;
     let signer = Signer::make()?;
-    let posts = posts::make(&people, scenario.per_user, per_post, &certificate, &signer, clock.now())?;
+    let make = |rounds| posts::make(&people, rounds, scenario.per_user, per_post, &certificate, &signer, clock.now());
+    let (warming, posts) = ([make(0..1)?, make(1..WARM_UP)?], make(WARM_UP..WARM_UP + scenario.per_user)?);
 
     let stand_ins = StandIns::start(Arc::clone(&people), scenario.per_user, signer.published()).await?;
     let gateway = Gateway::start(settings(url, &sealing_key, &stand_ins.address, &signer)).await?;
     let mut observer = Observer::connect(url, clock).await?;
-    let measured = load(scenario, posts, connections, &stand_ins, &gateway, &mut observer).await;
+    let target = Target { world: Arc::clone(&stand_ins.world), connections, gateway: &gateway };
+    let measured = load(scenario, warming, posts, &target, &mut observer).await;
     gateway.stop().await?;
     measured
 }
 
+/// What is loaded, and how.
+struct Target<'a> {
+    world: Arc<World>,
+    connections: usize,
+    gateway: &'a Gateway,
+}
+
+impl Target<'_> {
+    fn load(&self, posts: Vec<Post>, http: &reqwest::Client) -> Load {
+        let url = format!("http://{}/graph/notifications", self.gateway.public);
+        Load { posts, url, world: Arc::clone(&self.world), http: http.clone() }
+    }
+}
+
+/// Has everybody take a call and end it: a gateway that is at work has its connections to Postgres, which know its statements by now, and
+/// tables with room where others were. Nobody waits for Postgres to tidy up by itself; what it then learns of the tables, each statement is
+/// planned with once more.
+async fn warm_up(
+    [calls, ends]: [Vec<Post>; WARM_UP],
+    target: &Target<'_>,
+    http: &reqwest::Client,
+    observer: &mut Observer,
+) -> Result<(), Failure> {
+    reach(observer, Stage::KnownAsFree).await?;
+    target.load(calls, http).one_after_the_other(target.connections).await?;
+    reach(observer, Stage::Decided).await?;
+    reach(observer, Stage::Pushed).await?;
+    observer.tidy_up().await?;
+    target.load(ends, http).one_after_the_other(target.connections).await?;
+    reach(observer, Stage::KnownAsFree).await?;
+    reach(observer, Stage::Pushed).await
+}
+
 async fn load(
     scenario: Scenario,
+    warming: [Vec<Post>; WARM_UP],
     posts: Vec<Post>,
-    connections: usize,
-    stand_ins: &StandIns,
-    gateway: &Gateway,
+    target: &Target<'_>,
     observer: &mut Observer,
 ) -> Result<Measured, Failure> {
-    reach(observer, Stage::KnownAsFree).await?;
-    let http = Load::client()?;
-    let url = format!("http://{}/graph/notifications", gateway.public);
+    let (http, gateway) = (Load::client()?, target.gateway);
+    warm_up(warming, target, &http, observer).await?;
+    let superseded_before = gateway.notifications(&http, "superseded").await?;
     let posts_count = posts.len();
-    let load = Load { posts, url, world: Arc::clone(&stand_ins.world), http: http.clone() };
+    let load = target.load(posts, &http);
     let (cpu_before, began) = (CpuTimes::now(gateway.pid, observer.postmaster), Instant::now());
     let posting = async {
         match scenario.offered_per_second {
             Some(rate) => load.at_pace(rate * float(posts_count) / float(scenario.notifications())).await,
-            None => load.one_after_the_other(connections).await,
+            None => load.one_after_the_other(target.connections).await,
         }
     };
     let answers = posting.await?;
@@ -118,7 +152,7 @@ async fn load(
     let (decided_in, cpu_after) = (began.elapsed(), CpuTimes::now(gateway.pid, observer.postmaster));
     reach(observer, Stage::Pushed).await?;
     let pushed_in = began.elapsed();
-    let without_appointment = scenario.users.abs_diff(stand_ins.world.people_with_appointment());
+    let without_appointment = scenario.users.abs_diff(target.world.people_with_appointment());
     Ok(Measured {
         scenario,
         decided_in,
@@ -126,7 +160,7 @@ async fn load(
         answers,
         cpu: cpu_after.since(cpu_before),
         peak_memory: machine::peak_memory(gateway.pid),
-        superseded: gateway.notifications(&http, "superseded").await?,
+        superseded: gateway.notifications(&http, "superseded").await? - superseded_before,
         lost: observer.refusals().await? + i64::try_from(without_appointment)?,
     })
 }

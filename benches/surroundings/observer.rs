@@ -10,7 +10,7 @@ use url::Url;
 use super::{Failure, machine};
 
 /// How often we look whether all is done.
-const LOOK_EVERY: Duration = Duration::from_millis(25);
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// What is not done by then has failed.
 const DONE_MAX: Duration = Duration::from_mins(5);
 
@@ -53,6 +53,12 @@ impl Observer {
             }
         }
         Ok(false)
+    }
+
+    /// Has Postgres do at once what it does by itself about once a minute.
+    pub async fn tidy_up(&mut self) -> Result<(), Failure> {
+        sqlx::query("vacuum (analyze)").execute(&mut self.connection).await?;
+        Ok(())
     }
 
     /// Notifications that the gateway refused.

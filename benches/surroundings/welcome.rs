@@ -1,4 +1,4 @@
-//! Stands for whoever lets the gateway in: Entra ID with its tokens and signing keys, and XPhone's log-in.
+//! Stands for whoever lets the gateway in: Entra ID with its tokens and signing keys, XPhone's log-in and what it says it can.
 
 use axum::extract::State;
 use axum::routing::{get, post};
@@ -14,7 +14,9 @@ pub fn router(address: &str, published_keys: Value) -> Router {
         .route("/common/v2.0/.well-known/openid-configuration", get(published).with_state(metadata))
         .route("/common/discovery/v2.0/keys", get(published).with_state(published_keys))
         .route("/{tenant}/oauth2/v2.0/token", post(token));
-    entra.route("/xphone/api/v1/user/authenticate", post(authenticate))
+    entra
+        .route("/xphone/api/v1/user/authenticate", post(authenticate))
+        .route("/xphone/api/v1/server/capabilities", get(capabilities))
 }
 
 async fn published(State(document): State<Value>) -> Json<Value> {
@@ -23,6 +25,13 @@ async fn published(State(document): State<Value>) -> Json<Value> {
 
 async fn token() -> Json<Value> {
     Json(json!({ "token_type": "Bearer", "expires_in": 3599, "access_token": Uuid::new_v4() }))
+}
+
+async fn capabilities() -> Json<Value> {
+    Json(json!({
+        "serverVersion": "a stand-in", "contractVersion": 1, "appointments": true, "forwardingOnAppointment": true, "events": true,
+        "profileTemplates": false,
+    }))
 }
 
 #[expect(clippy::disallowed_methods, reason = "stands for another system, which has a clock of its own")]

@@ -9,7 +9,7 @@ use super::mapping::{Cause, TeamsNative, TeamsWords, XphoneEntry, read_teams, te
 use super::microphone::{Microphone, MicrophoneSync, Process};
 use super::policy::{self, Level, Mode, TeamsSync};
 use super::presence::Presence;
-use super::reconcile::{Decision, Echo, Profile, Reason, Remembered, Snapshot, Source, decide, echo, on_trial};
+use super::reconcile::{Decision, Echo, Profile, Reason, Remembered, Snapshot, Source, decide, echo, microphone_entry, on_trial};
 use super::slot::{Audience, Held, Look, Record, Slot, SlotName, Suppression, TeamsSlot};
 use super::template::ProfileTemplate;
 use super::timeline::{OnTrial, Sending, reason, sending};
@@ -256,7 +256,7 @@ impl Explanation {
             microphone: facts.microphone.clone(),
             microphone_use: MicrophoneUse {
                 reported: snapshot.microphone.clone(),
-                tells: snapshot.microphone.shows(snapshot.now).cloned(),
+                tells: microphone_entry(snapshot).cloned(),
                 held: decision.microphone_held,
             },
             template: facts.template.clone(),

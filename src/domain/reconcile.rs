@@ -27,6 +27,7 @@ use super::slot::{Appointment, Held, Slot, TeamsSlot};
 
 pub use appointment::{APPOINTMENT_PROFILE, DO_NOT_DISTURB_SUBJECT, ON_THE_PHONE_SUBJECT, TEAMS_PROFILE};
 pub use echo::{Echo, echo};
+pub(crate) use microphone::entry as microphone_entry;
 pub use reason::Reason;
 pub use trial::on_trial;
 pub use withdrawal::withdraw;

@@ -1,8 +1,6 @@
 //! What we recorded as shown in XPhone beside what is there: the two sides of a comparison, and what it found.
 
-use std::collections::HashSet;
-
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;

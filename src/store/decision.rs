@@ -1,4 +1,4 @@
-//! The reconciler's statements on everything: load the snapshots of those whose time has come, store what was decided.
+//! What decisions are made of and what becomes of them: the snapshots of those whose time has come are loaded, what was decided is stored.
 
 pub mod told;
 
@@ -120,10 +120,17 @@ pub async fn load_due(tx: &mut Tx<'_>, now: Timestamp, terms: Terms, limit: usiz
     )
     .fetch_all(&mut **tx)
     .await?;
-    slot::lock_letters(tx, &due).await?;
+    let states = load_locked(tx, &due).await?;
+    complete(tx, states, now, terms).await
+}
+
+/// What is known of users who are locked already, as it may be decided on. Read by statements of its own: one that waits for a row sees the
+/// rest as it was before it waited.
+async fn load_locked(tx: &mut Tx<'_>, users: &[Uuid]) -> Result<Vec<StateRow>, StoreError> {
+    slot::lock_letters(tx, users).await?;
     // Whoever's turn has not come in a change of policy that is still being carried out.
-    policy_due::forget_outdated(tx, &due).await?;
-    load(tx, &due, now, terms).await
+    policy_due::forget_outdated(tx, users).await?;
+    load_states(tx, users).await
 }
 
 /// Loads everything known about these users, without deciding anything or locking anybody: a transaction that only reads may.
@@ -135,37 +142,31 @@ pub async fn load(tx: &mut Tx<'_>, users: &[Uuid], now: Timestamp, terms: Terms)
     complete(tx, states, now, terms).await
 }
 
-/// The rows of some users, and what is set for them.
-macro_rules! states {
-    ($which:literal, $ids:expr) => {
-        sqlx::query_as!(
-            StateRow,
-            r#"
-            select s.user_guid, p.teams_id, s.teams_availability, s.teams_activity, s.teams_sequence, s.teams_source,
-                s.teams_observed_at, s.read_availability, s.read_activity, s.read_at, s.native, s.native_since, s.xphone_telephone_state,
-                s.xphone_meeting, s.xphone_status_guid, s.xphone_ours, s.changed_at, s.revisit_at, s.woken_by, s.trace,
-                s.appointment_reason, s.session_reason, s.preferred_reason, s.on_trial, s.in_teams, s.microphone_held,
-                s.microphone_held_since, coalesce(g.guid, l.guid) as policy_from,
-                l.mode as "location_mode?", l.user_may_change as "location_may_change?", l.shadow as "location_shadow?",
-                g.mode as "group_mode?", g.user_may_change as "group_may_change?", g.shadow as "group_shadow?",
-                c.mode as "choice?"
-            from user_state s
-                join person p on p.guid = s.user_guid
-                left join teams_sync l on l.guid = p.location_guid
-                left join teams_sync g on g.guid = p.configuration_group_guid
-                left join teams_sync_choice c on c.user_guid = s.user_guid
-            "# + $which,
-            $ids,
-        )
-    };
-}
-use states;
-
 async fn load_states(tx: &mut Tx<'_>, users: &[Uuid]) -> Result<Vec<StateRow>, StoreError> {
     if users.is_empty() {
         return Ok(Vec::new());
     }
-    Ok(states!("where s.user_guid = any($1)", users).fetch_all(&mut **tx).await?)
+    let states = sqlx::query_as!(
+        StateRow,
+        r#"
+        select s.user_guid, p.teams_id, s.teams_availability, s.teams_activity, s.teams_sequence, s.teams_source,
+            s.teams_observed_at, s.read_availability, s.read_activity, s.read_at, s.native, s.native_since, s.xphone_telephone_state,
+            s.xphone_meeting, s.xphone_status_guid, s.xphone_ours, s.changed_at, s.revisit_at, s.woken_by, s.trace,
+            s.appointment_reason, s.session_reason, s.preferred_reason, s.on_trial, s.in_teams, s.microphone_held,
+            s.microphone_held_since, coalesce(g.guid, l.guid) as policy_from,
+            l.mode as "location_mode?", l.user_may_change as "location_may_change?", l.shadow as "location_shadow?",
+            g.mode as "group_mode?", g.user_may_change as "group_may_change?", g.shadow as "group_shadow?",
+            c.mode as "choice?"
+        from user_state s
+            join person p on p.guid = s.user_guid
+            left join teams_sync l on l.guid = p.location_guid
+            left join teams_sync g on g.guid = p.configuration_group_guid
+            left join teams_sync_choice c on c.user_guid = s.user_guid
+        where s.user_guid = any($1)
+        "#,
+        users,
+    );
+    Ok(states.fetch_all(&mut **tx).await?)
 }
 
 /// Loads what else is known about these users.

@@ -1,4 +1,4 @@
-//! What was observed on either side; every record also wakes whom it concerns, and nothing older replaces anything newer.
+//! What reads brought to light; every record also wakes whom it concerns, and nothing older replaces anything newer.
 //!
 //! Whatever changes several users' rows locks them in the order of their ids first: so nobody waits for somebody who waits for them.
 

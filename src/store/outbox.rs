@@ -217,8 +217,9 @@ impl Store {
         let decided = super::times(letters.iter().map(|letter| &letter.decided_at));
         let attempts: Vec<i32> = letters.iter().map(|letter| letter.attempts).collect();
         // Like the reconciler: first the users, then what belongs to them. In a statement of its own, so that the next one sees what
-        // was decided while this one waited. That one looks each row up and then goes by its place, which holds while the users are locked:
-        // joined, whole tables would be read, if a plan was made while they were empty.
+        // was decided while this one waited. That one looks each row up and then goes by its place: joined, whole tables would be read, if a
+        // plan was made while they were empty. The place holds while the users are locked; if a letter's claim ran out and somebody claims it
+        // at this very moment, it is sent again.
         let mut tx = self.begin_derived().await?;
         let held = sqlx::query!(
             r#"select count(*) as "users!" from (

@@ -20,7 +20,7 @@ use crate::store::Store;
 use crate::store::observation::{ReadOutcome, TeamsFact};
 use crate::telemetry::Metrics;
 
-/// So long what is due waits for news that are still to be decrypted: whatever is confirmed was shown already, they were not.
+/// So long what is due waits for news that are still to be decrypted: most of it was acted on already, they were not.
 const STANDS_BACK_MAX: SignedDuration = SignedDuration::from_secs(2);
 
 /// Reads presence and records it; the sweep reads the same way.

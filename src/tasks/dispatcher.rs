@@ -155,7 +155,7 @@ impl<C: Courier> Dispatcher<C> {
                 break;
             }
             if !requests.is_empty() {
-                let ended = self.some_end(&mut requests).await;
+                let ended = self.some_end(&mut requests, !arrived.is_empty()).await;
                 letters_under_way -= ended.len();
                 if let Some(error) = self.close(ended, &lively, &mut failures_in_a_row, &mut arrived) {
                     problem.get_or_insert(error);
@@ -193,14 +193,19 @@ impl<C: Courier> Dispatcher<C> {
         if failing { 1 } else { C::TOGETHER_MAX }
     }
 
-    /// Waits until a request ends, and takes along what else has ended by then; none, where it is time to look for new letters.
-    async fn some_end(&self, requests: &mut FuturesUnordered<impl Future<Output = Vec<Ended>>>) -> Vec<Ended> {
+    /// Waits until a request ends, and takes along what else has ended by then; none, where it is time to look for new letters or to settle.
+    async fn some_end(
+        &self,
+        requests: &mut FuturesUnordered<impl Future<Output = Vec<Ended>>>,
+        some_arrived: bool,
+    ) -> Vec<Ended> {
         let busy = requests.len() >= BUSY_MIN;
+        let look_after = if some_arrived { SETTLED_WITHIN } else { LOOK_EVERY };
         let mut ended = Vec::new();
         tokio::select! {
             some = requests.next() => ended.extend(some.unwrap_or_default()),
             () = self.activator.woken() => (),
-            () = tokio::time::sleep(LOOK_EVERY) => (),
+            () = tokio::time::sleep(look_after) => (),
         }
         // Where there is much to do, statements about many cost less than many statements. A slow side's places are not kept waiting.
         let moments = if busy { GATHERINGS_MAX } else { 0 };

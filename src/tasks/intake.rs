@@ -1,4 +1,4 @@
-//! Turns what Graph posted into observations and decisions: verifies everything, keeps the newest of each user, and only then decrypts.
+//! Turns what Graph posted into observations, and decides where they tell something new: verifies everything, keeps the newest of each user, and only then decrypts.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
@@ -22,7 +22,7 @@ use crate::graph::certificate::PrivateKey;
 use crate::graph::notification::{
     self, Expected, Opened, PrivateKeys, Received, Refusal, TokenVerifier, TokensGenuine, Verified,
 };
-use crate::store::decision::told::load_told;
+use crate::store::decision::told;
 use crate::store::inbox::{self, Holding, PostKind, Taken};
 use crate::store::observation::TeamsFact;
 use crate::store::refusal::{self, Refusals};
@@ -147,7 +147,7 @@ impl Intake {
     /// Takes posts, a moment's worth at a time, for as long as many come in; those of one moment are verified while the next ones come.
     async fn take_burst(&self, holding: &mut Holding) -> Result<(Sorted, Progress), TaskError> {
         let mut sorted = Sorted::default();
-        let (mut room, mut worth_waiting) = (POSTS_MAX, BURST_POSTS_MIN);
+        let (mut room, mut worth_waiting, mut is_burst) = (POSTS_MAX, BURST_POSTS_MIN, false);
         let mut known = None;
         for _ in 0..BURST_MOMENTS_MAX {
             let next_moment = Instant::now() + BURST_MOMENT;
@@ -160,7 +160,7 @@ impl Intake {
                 };
                 self.sort(posts, known, &mut sorted).await?;
             }
-            let disk_keeps_them = came == 0 && worth_waiting == BURST_GROWTH_MIN && self.opener.room().is_awaited();
+            let disk_keeps_them = came == 0 && is_burst && self.opener.room().is_awaited();
             if came < worth_waiting && !disk_keeps_them {
                 return Ok((sorted, Progress::Idle));
             }
@@ -168,7 +168,7 @@ impl Intake {
             if room == 0 || holding.is_full() {
                 break;
             }
-            worth_waiting = BURST_GROWTH_MIN;
+            (worth_waiting, is_burst) = (BURST_GROWTH_MIN, true);
             tokio::time::sleep_until(next_moment).await;
         }
         Ok((sorted, Progress::More))
@@ -243,8 +243,8 @@ impl Intake {
                 refused.extend(broken);
             }
             let (facts, unknown) = self.facts(opened);
+            recorded += self.conclude(facts).await?;
             let now = self.clock.now();
-            recorded += self.conclude(facts, now).await?;
             if !unknown.is_empty() {
                 self.store.confirm_users(&unknown, now + CONFIRM_AFTER).await?;
             }
@@ -254,10 +254,14 @@ impl Intake {
 
     /// Records what was told together with what is decided from it. The confirming reads come later and find by themselves who is due: the
     /// more at once, the better.
-    async fn conclude(&self, facts: Vec<TeamsFact>, now: Timestamp) -> Result<u64, TaskError> {
+    async fn conclude(&self, facts: Vec<TeamsFact>) -> Result<u64, TaskError> {
         let mut tx = self.store.begin_derived().await?;
-        let (due, recorded) = load_told(&mut tx, facts, now + CONFIRM_AFTER, now, self.decider.terms).await?;
+        let users = told::lock(&mut tx, &facts).await?;
+        let now = self.clock.now();
+        let (due, recorded) = told::load_told(&mut tx, &users, facts, now + CONFIRM_AFTER, now, self.decider.terms).await?;
         self.decider.conclude(tx, due, now).await?;
+        // It passes over whom we had locked, whatever else had woken them.
+        self.decider.activators.reconciler.wake();
         Ok(recorded)
     }
 

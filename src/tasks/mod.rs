@@ -3,7 +3,7 @@
 //! | task | does |
 //! |---|---|
 //! | [`depositor`] | makes what Graph posts durable, many posts in one commit |
-//! | [`intake`] | turns posts into observations, or into refusals |
+//! | [`intake`] | turns posts into observations, with what is decided from them, or into refusals |
 //! | [`lifecycle`] | lets lifecycle notifications wake the renewal of their subscription |
 //! | [`policies`] | wakes whom a change of policy concerns |
 //! | [`reconciler`] | decides for whoever's time has come |

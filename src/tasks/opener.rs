@@ -73,8 +73,10 @@ impl Opener {
         let queued = Queued::on(&self.backlog);
         // Nobody wants the answer any more where it cannot be sent, nor the computation where no thread is left.
         _ = self.jobs.send(Box::new(move || {
-            let _queued = queued;
-            _ = answer.send(computation());
+            let computed = computation();
+            // Whoever has the answer need not be told of it as something still to come.
+            drop(queued);
+            _ = answer.send(computed);
         }));
         answered
     }

@@ -2,6 +2,7 @@
 
 use jiff::SignedDuration;
 use presence_gateway::app::App;
+use presence_gateway::domain::ids::TeamsUserId;
 use presence_gateway::tasks::driver::Task;
 use serde_json::json;
 
@@ -98,4 +99,39 @@ async fn replicas_share_the_budget_and_take_over_what_a_dead_one_had() {
     let id = world.app.store.replicas().await.unwrap()[1].id;
     world.app.store.forget_replica(id).await.unwrap();
     assert_eq!(share(&world.app).await, 1500);
+}
+
+/// What is still to be opened is news to everybody; what waits for a read was acted on already.
+#[tokio::test]
+async fn a_burst_that_is_being_opened_goes_before_confirming_reads() {
+    let (world, [anna]) = World::with_people(["anna"]).await;
+    world.settle().await;
+    world.confirm().await;
+    let reads = async || world.asked_graph("getPresencesByUserId", 200).await;
+    let (opened, opening) = std::sync::mpsc::channel::<()>();
+    let burst = world.app.tasks.intake.opener.compute(move || opening.recv().is_ok());
+    let confirm = async |millis| {
+        world.advance(SignedDuration::from_millis(millis));
+        exhaust(&world.app.tasks.confirmer).await;
+    };
+
+    let due = async || {
+        let user = [TeamsUserId(anna.teams)];
+        world.app.store.confirm_users(&user, world.clock.now()).await.unwrap();
+    };
+
+    let before = reads().await;
+    due().await;
+    confirm(1000).await;
+    assert_eq!(reads().await, before, "due, but the burst is not over");
+    confirm(1500).await;
+    assert_eq!(reads().await, before + 1, "nobody waits longer than 2 s for it");
+
+    due().await;
+    confirm(1000).await;
+    assert_eq!(reads().await, before + 1, "it goes on");
+    opened.send(()).unwrap();
+    assert!(burst.await.unwrap());
+    confirm(0).await;
+    assert_eq!(reads().await, before + 2, "it is over");
 }

@@ -182,3 +182,31 @@ async fn plant(world: &World, person: Person, subject: &str) {
         .xphone_control(reqwest::Method::PUT, &format!("users/{}/appointments/presence-gateway", person.xphone), appointment)
         .await;
 }
+
+/// Whoever waits for a user's row reads what else is known of them afterwards: it may have been changed by whoever held the row.
+#[tokio::test]
+async fn what_is_chosen_while_a_notification_waits_counts() {
+    let (world, [anna]) = World::with_people(["anna"]).await;
+    let database = world.database().await;
+    sqlx::query("update teams_sync set user_may_change = true").execute(&database).await.unwrap();
+    world.teams(anna, "Busy/InACall").await;
+    world.delivered().await;
+    let mut choosing = database.begin().await.unwrap();
+    let hold = "select from user_state where user_guid = $1 for no key update";
+    sqlx::query(hold).bind(anna.xphone).execute(&mut *choosing).await.unwrap();
+    let choose = async {
+        let waits =
+            "select exists (select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock')";
+        while !sqlx::query_scalar::<_, bool>(waits).fetch_one(&database).await.unwrap() {
+            tokio::task::yield_now().await;
+        }
+        let none = "insert into teams_sync_choice (user_guid, mode) values ($1, 'none')";
+        sqlx::query(none).bind(anna.xphone).execute(&mut *choosing).await.unwrap();
+        let wake = "update user_state set revisit_at = 'epoch', woken_by = 4 where user_guid = $1";
+        sqlx::query(wake).bind(anna.xphone).execute(&mut *choosing).await.unwrap();
+        choosing.commit().await.unwrap();
+    };
+    tokio::join!(world.intake(), choose);
+    world.settle().await;
+    assert_eq!(world.text(anna).await, "Available", "it was switched off before it was decided");
+}

@@ -25,7 +25,7 @@ pub(super) fn held(snapshot: &Snapshot, native: Option<TeamsNative>) -> (Option<
 }
 
 /// The entry that is in use, and no probe.
-fn entry(snapshot: &Snapshot) -> Option<&Process> {
+pub(crate) fn entry(snapshot: &Snapshot) -> Option<&Process> {
     let shown = match &snapshot.appointment {
         Slot::Shown(shown) if shown.cause == Some(Cause::Microphone) => Some(shown.appointment.subject.as_str()),
         _ => None,

@@ -6,13 +6,12 @@ use jiff::{SignedDuration, Timestamp};
 use jiff_sqlx::ToSqlx;
 use uuid::Uuid;
 
-use super::{Decided, Due, StateRow, complete, load_states, states};
+use super::{Decided, Due, StateRow, complete, load_locked};
 use crate::domain::ids::TeamsUserId;
 use crate::domain::reconcile::Terms;
 use crate::domain::timeline::Waker;
 use crate::store::observation::TeamsFact;
-use crate::store::policy::due as policy_due;
-use crate::store::{StoreError, Tx, slot, times};
+use crate::store::{StoreError, Tx, times};
 
 /// What was observed further ahead was written by a clock that was wrong, and gives way.
 const AHEAD_MAX: SignedDuration = SignedDuration::from_mins(1);
@@ -26,15 +25,31 @@ pub struct Told {
     pub confirm_at: Timestamp,
 }
 
-/// Locks whom these facts are about, at most one fact a user, and loads everything known about those to whom they tell something new, with
-/// what was told in its place: they are to be decided for, and what was told is stored by that. What only repeats what is known is recorded
-/// here, unless ours is in Teams: then each observation may change what is to be done. What is older than what is known is dropped. The
-/// second value says how many facts were not.
+/// Locks those whom these facts are about, as whoever changes several users' rows does in the order of their guids. What is decided for them
+/// is decided at a moment after this: others may have held them meanwhile.
+///
+/// # Errors
+/// Postgres could not.
+pub async fn lock(tx: &mut Tx<'_>, facts: &[TeamsFact]) -> Result<Vec<Uuid>, StoreError> {
+    let teams_ids: Vec<Uuid> = facts.iter().map(|fact| fact.user.0).collect();
+    let locked = sqlx::query_scalar!(
+        "select s.user_guid from person p join user_state s on s.user_guid = p.guid where p.teams_id = any($1)
+         order by s.user_guid for no key update of s",
+        &teams_ids,
+    );
+    Ok(locked.fetch_all(&mut **tx).await?)
+}
+
+/// Loads everything known about those of these locked users to whom the facts, at most one a user, tell something new, with what was told in
+/// its place: they are to be decided for, and what was told is stored by that. What only repeats what is known is recorded here, unless
+/// ours is in Teams: then each observation may change what is to be done. What is older than what is known is dropped. The second value
+/// says how many facts were not.
 ///
 /// # Errors
 /// Postgres could not, or holds a word this version does not know.
 pub async fn load_told(
     tx: &mut Tx<'_>,
+    users: &[Uuid],
     facts: Vec<TeamsFact>,
     confirm_at: Timestamp,
     now: Timestamp,
@@ -42,7 +57,8 @@ pub async fn load_told(
 ) -> Result<(Vec<Due>, u64), StoreError> {
     let mut facts: HashMap<TeamsUserId, TeamsFact> = facts.into_iter().map(|fact| (fact.user, fact)).collect();
     let (mut changed, mut told, mut repeated) = (Vec::new(), HashMap::new(), Vec::new());
-    for mut row in lock(tx, facts.keys().map(|user| user.0).collect()).await? {
+    for mut row in load_locked(tx, users).await? {
+        // Whoever has become another Teams user since has nothing to do with it.
         let fact = row.teams_id.and_then(|user| facts.remove(&TeamsUserId(user)));
         let Some(fact) = fact.filter(|fact| is_news(&row, fact, now)) else { continue };
         if row.in_teams || differs(&row, &fact) {
@@ -62,22 +78,16 @@ pub async fn load_told(
     Ok((due, recorded))
 }
 
-/// Locks these users' rows, as whoever changes several does in the order of their guids, and loads them.
-async fn lock(tx: &mut Tx<'_>, teams_ids: Vec<Uuid>) -> Result<Vec<StateRow>, StoreError> {
-    let locked = states!("where p.teams_id = any($1) order by s.user_guid for no key update of s", &teams_ids);
-    let states = locked.fetch_all(&mut **tx).await?;
-    let users: Vec<Uuid> = states.iter().map(|row| row.user_guid).collect();
-    slot::lock_letters(tx, &users).await?;
-    // Whoever's turn has not come in a change of policy that is still being carried out.
-    let is_outdated = policy_due::forget_outdated(tx, &users).await?;
-    if is_outdated { load_states(tx, &users).await } else { Ok(states) }
-}
-
 /// Neither overtaken by a later observation nor by a higher version of Graph's.
 fn is_news(row: &StateRow, fact: &TeamsFact, now: Timestamp) -> bool {
-    let known = row.teams_observed_at.map(jiff_sqlx::Timestamp::to_jiff);
-    let is_late = known.is_some_and(|known| fact.observed_at < known && known <= now + AHEAD_MAX);
-    let is_lower = fact.sequence_number.as_ref().zip(row.teams_sequence.as_ref()).is_some_and(|(told, known)| told < known);
+    let known_at = row.teams_observed_at.map(jiff_sqlx::Timestamp::to_jiff);
+    is_newer((known_at, row.teams_sequence.as_deref()), (fact.observed_at, fact.sequence_number.as_deref()), now)
+}
+
+/// Observed when, and with which of Graph's versions: what is known beside what was told.
+fn is_newer(known: (Option<Timestamp>, Option<&str>), told: (Timestamp, Option<&str>), now: Timestamp) -> bool {
+    let is_late = known.0.is_some_and(|known| told.0 < known && known <= now + AHEAD_MAX);
+    let is_lower = told.1.zip(known.1).is_some_and(|(told, known)| told < known);
     !is_late && !is_lower
 }
 
@@ -138,6 +148,33 @@ impl<'a> Columns<'a> {
             sequence_numbers: fact().map(|fact| fact.and_then(|fact| fact.sequence_number.as_deref())).collect(),
             observed: fact().map(|fact| fact.map(|fact| fact.observed_at.to_sqlx())).collect(),
             confirm: told().map(|told| told.map(|told| told.confirm_at.to_sqlx())).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_newer_is_news() {
+        let now: Timestamp = "2026-11-30T12:00:00Z".parse().unwrap();
+        let at = |seconds: i64| now + SignedDuration::from_secs(seconds);
+        let known = |seconds, sequence| (Some(at(seconds)), sequence);
+        let cases = [
+            ("nothing is known", (None, None), (at(-9), None), true),
+            ("the same again", known(-9, Some("7")), (at(-9), Some("7")), true),
+            ("later", known(-9, None), (at(-8), None), true),
+            ("earlier", known(-8, None), (at(-9), None), false),
+            ("earlier, of a higher version", known(-8, Some("7")), (at(-9), Some("8")), false),
+            ("later, of a lower version", known(-9, Some("8")), (at(-8), Some("7")), false),
+            ("versions are compared as text", known(-9, Some("9")), (at(-8), Some("10")), false),
+            ("later, without a version", known(-9, Some("8")), (at(-8), None), true),
+            ("what is known is a minute ahead", known(60, None), (at(0), None), false),
+            ("what is known was written by a clock that was wrong", known(61, None), (at(0), None), true),
+        ];
+        for (case, known, told, expected) in cases {
+            assert_eq!(is_newer(known, told, now), expected, "{case}");
         }
     }
 }

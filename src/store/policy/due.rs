@@ -133,8 +133,8 @@ async fn wake_next(tx: &mut Tx<'_>, owed: &Owed, now: Timestamp) -> Result<(), S
 }
 
 /// Forgets what changes of policy that are still being carried out make worthless: observations from when these, locked already, were not
-/// read, and what a trial that ended would show. What came since the change stays, so to do it twice does no harm. `true`: there was some.
-pub(in crate::store) async fn forget_outdated(tx: &mut Tx<'_>, users: &[Uuid]) -> Result<bool, StoreError> {
+/// read, and what a trial that ended would show. What came since the change stays, so to do it twice does no harm.
+pub(in crate::store) async fn forget_outdated(tx: &mut Tx<'_>, users: &[Uuid]) -> Result<(), StoreError> {
     let forgotten = sqlx::query!(
         "update user_state s set
              teams_availability = case when s.teams_observed_at <= c.unread_until then null else s.teams_availability end,
@@ -158,7 +158,8 @@ pub(in crate::store) async fn forget_outdated(tx: &mut Tx<'_>, users: &[Uuid]) -
              or s.decided_at <= greatest(c.unread_until, c.on_trial_until))",
         users,
     );
-    Ok(forgotten.execute(&mut **tx).await?.rows_affected() > 0)
+    forgotten.execute(&mut **tx).await?;
+    Ok(())
 }
 
 /// Has these decided for anew; read are only those for whom anything is synchronised. To take back what is shown nobody need be read, and

@@ -1,6 +1,4 @@
--- What is recorded about slots leaves with its user, by a trigger beside the key that 0025 gives up. In a migration of its own, and so in a
--- transaction of its own: to add the trigger and to give up the key takes locks in an order that a gateway at work takes the other way
--- round.
+-- What is recorded about slots leaves with its user, by a trigger beside the key that 0025 gives up.
 
 create function forget_slots() returns trigger language plpgsql set search_path from current as $$
 begin

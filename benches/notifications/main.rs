@@ -10,12 +10,13 @@
 //! subscriptions (`graph.push` is off; the subscriptions are in the database), and stand-ins for Entra ID, Graph and XPhone on the
 //! loopback. Reads tell what was notified last; XPhone keeps appointments. Encrypted notifications are made ahead, each with a data
 //! key of its own, and posted over HTTP connections that are kept open, several in a post, with one validation token a post. Before
-//! anything is measured everybody takes a call and ends it, and Postgres tidies up: a gateway at work has connections that know its
+//! anything is measured everybody takes a call, Postgres tidies up, and the calls end: a gateway at work has connections that know its
 //! statements, and tables with room in them.
 //!
 //! **What is counted.** Notifications a second from the first post until the inbox is empty and every user's stored decision follows
 //! from their newest notification. Everybody begins as available and ends in a call, so each last notification changes a decision
-//! and makes an appointment. Somebody's notifications are not neighbours: all users' first ones come before anybody's second one.
+//! and makes an appointment. Somebody's notifications are not neighbours: all users' first ones come before anybody's second one. Confirming reads stand back
+//! for a burst: of a short one they are counted only in the time until everything is pushed and confirmed too.
 //!
 //! **How to read it.** RSA decryption is what a notification must cost: so the rate is told as its ratio to the decryptions a second
 //! that the crypto library alone makes with as many threads as there are cores, measured before and after each scenario. With

@@ -45,7 +45,8 @@ pub fn make(
 ) -> Result<Vec<Post>, Failure> {
     let sealer = Sealer::new(certificate)?;
     let token = signer.validation_token(now)?;
-    // The same order in each round: nobody's two notifications are under way at once, or the earlier might be taken for the later.
+    // The same order in each round: as long as a round has more posts than there are connections, nobody's two notifications are under way
+    // at once, and the earlier is never taken for the later.
     let mut order: Vec<usize> = (0..people.teams.len()).collect();
     fastrand::Rng::with_seed(2026).shuffle(&mut order);
     let all: Vec<(usize, usize)> = rounds.flat_map(|told| order.iter().map(move |person| (*person, told))).collect();

@@ -110,8 +110,8 @@ impl Target<'_> {
 }
 
 /// Has everybody take a call and end it: a gateway that is at work has its connections to Postgres, which know its statements by now, and
-/// tables with room where others were. Nobody waits for Postgres to tidy up by itself; what it then learns of the tables, each statement is
-/// planned with once more.
+/// tables with room where others were. Nobody waits for Postgres to tidy up by itself: it does so between the two, since each statement is
+/// planned once more after it.
 async fn warm_up(
     [calls, ends]: [Vec<Post>; WARM_UP],
     target: &Target<'_>,

@@ -55,7 +55,7 @@ impl Observer {
         Ok(false)
     }
 
-    /// Has Postgres do at once what it does by itself about once a minute.
+    /// Has Postgres do at once what it does by itself once enough has changed.
     pub async fn tidy_up(&mut self) -> Result<(), Failure> {
         sqlx::query("vacuum (analyze)").execute(&mut self.connection).await?;
         Ok(())

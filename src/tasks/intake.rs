@@ -1,4 +1,5 @@
-//! Turns what Graph posted into observations, and decides where they tell something new: verifies everything, keeps the newest of each user, and only then decrypts.
+//! Turns what Graph posted into observations, and decides where they tell something new: verifies everything, keeps the newest of each
+//! user, and only then decrypts.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
@@ -244,9 +245,8 @@ impl Intake {
             }
             let (facts, unknown) = self.facts(opened);
             recorded += self.conclude(facts).await?;
-            let now = self.clock.now();
             if !unknown.is_empty() {
-                self.store.confirm_users(&unknown, now + CONFIRM_AFTER).await?;
+                self.store.confirm_users(&unknown, self.clock.now() + CONFIRM_AFTER).await?;
             }
         }
         Ok(recorded)

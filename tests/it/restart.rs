@@ -1,6 +1,9 @@
 //! The gateway dies between any two steps of the chain, and the next run leaves nobody wrong.
 
+use std::time::Duration;
+
 use jiff::SignedDuration;
+use presence_gateway::domain::timeline::Waker;
 use presence_gateway::store::inbox::{Holding, PostKind};
 use serde_json::json;
 
@@ -197,13 +200,16 @@ async fn what_is_chosen_while_a_notification_waits_counts() {
     let choose = async {
         let waits =
             "select exists (select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock')";
-        while !sqlx::query_scalar::<_, bool>(waits).fetch_one(&database).await.unwrap() {
-            tokio::task::yield_now().await;
-        }
+        let waiting = async {
+            while !sqlx::query_scalar::<_, bool>(waits).fetch_one(&database).await.unwrap() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(9), waiting).await.expect("nobody waited for the row");
         let none = "insert into teams_sync_choice (user_guid, mode) values ($1, 'none')";
         sqlx::query(none).bind(anna.xphone).execute(&mut *choosing).await.unwrap();
-        let wake = "update user_state set revisit_at = 'epoch', woken_by = 4 where user_guid = $1";
-        sqlx::query(wake).bind(anna.xphone).execute(&mut *choosing).await.unwrap();
+        let wake = "update user_state set revisit_at = 'epoch', woken_by = $2 where user_guid = $1";
+        sqlx::query(wake).bind(anna.xphone).bind(Waker::Policy.bit()).execute(&mut *choosing).await.unwrap();
         choosing.commit().await.unwrap();
     };
     tokio::join!(world.intake(), choose);

@@ -245,7 +245,8 @@ impl Store {
              ), released as (
                  update outbox set claimed_until = null where ctid = any(array(
                      select o.place from letter l cross join lateral (
-                         select ctid as place from outbox where user_guid = l.user_guid and slot = l.slot limit 1) o
+                         select ctid as place from outbox
+                         where user_guid = l.user_guid and slot = l.slot and generation <> l.generation limit 1) o
                      where (l.user_guid, l.slot) not in (select user_guid, slot from emptied)))
              ), reached as (
                  update slot s set reached_at = $7,

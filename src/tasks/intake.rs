@@ -148,7 +148,7 @@ impl Intake {
     /// Takes posts, a moment's worth at a time, for as long as many come in; those of one moment are verified while the next ones come.
     async fn take_burst(&self, holding: &mut Holding) -> Result<(Sorted, Progress), TaskError> {
         let mut sorted = Sorted::default();
-        let (mut room, mut worth_waiting, mut is_burst) = (POSTS_MAX, BURST_POSTS_MIN, false);
+        let (mut room, mut is_burst) = (POSTS_MAX, false);
         let mut known = None;
         for _ in 0..BURST_MOMENTS_MAX {
             let next_moment = Instant::now() + BURST_MOMENT;
@@ -161,6 +161,7 @@ impl Intake {
                 };
                 self.sort(posts, known, &mut sorted).await?;
             }
+            let worth_waiting = if is_burst { BURST_GROWTH_MIN } else { BURST_POSTS_MIN };
             let disk_keeps_them = came == 0 && is_burst && self.opener.room().is_awaited();
             if came < worth_waiting && !disk_keeps_them {
                 return Ok((sorted, Progress::Idle));
@@ -169,7 +170,7 @@ impl Intake {
             if room == 0 || holding.is_full() {
                 break;
             }
-            (worth_waiting, is_burst) = (BURST_GROWTH_MIN, true);
+            is_burst = true;
             tokio::time::sleep_until(next_moment).await;
         }
         Ok((sorted, Progress::More))
